@@ -25,7 +25,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Raise UsageError on a setting that it does not know."""
     setting = config.getini(SETTING)
     if setting not in ("", FULL):
-        raise pytest.UsageError(f"{SETTING} is {setting!r}; a project may state {FULL!r} alone")
+        raise pytest.UsageError(f"{SETTING} is {setting!r}; a project may state only {FULL!r}")
 
 
 @pytest.fixture(scope="session", name="assert_final_state")

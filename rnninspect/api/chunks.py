@@ -1,4 +1,4 @@
-"""Chunked and stateful runs: the state in which the chunk before ended is the one in which this chunk starts."""
+"""Chunked and stateful runs: the final state of the previous chunk is the one in which this chunk starts."""
 
 from __future__ import annotations
 

@@ -49,21 +49,21 @@ def _of_the_cell(case: Case, options: Mapping[str, Any]) -> Iterator[str]:
             continue
         option = argument(name, attribute if isinstance(attribute, (bool, int, float, str)) else None)
         if kind is not None and name not in cells.get(kind).varied_by:
-            yield f"{option} was not used: it means nothing to a cell of kind {kind}"
+            yield f"{option} was not used: a cell of kind {kind} has no such attribute"
         elif case.weights is None:
-            yield f"{option} was not used: it is for a run of the weights, which needs inputs and weights"
+            yield f"{option} was not used: it needs inputs and weights, to run the layer"
 
 
 def _of_the_layer(case: Case) -> Iterator[str]:
     """What was stated of directions, padding and axes, and concerns nothing in these arrays."""
     config = case.config
     if config.keep_order is not None and all(t.direction == "forward" for t in case.trace.tracks):
-        yield f"{argument('keep_order', config.keep_order)} was not used: nothing here reads backwards"
+        yield f"{argument('keep_order', config.keep_order)} was not used: no direction here is backward"
     seen = {str(p) for facts in case.facts for p, end in zip(facts.padding, facts.ends, strict=True) if end}
     seen &= _POLICIES
     if config.padding in _POLICIES and seen and config.padding not in seen:
         held = " or ".join(sorted(seen))
-        yield f"{argument('padding', config.padding)} holds for no row: the padded outputs are {held}"
+        yield f"{argument('padding', config.padding)} is true of no row: the padded outputs are {held}"
     states = [s.array for s in case.dump.slots if s.role == "h"]
     widths = {t.final.shape[1] for t in case.trace.tracks if t.final is not None}
     names = {role: {s.name for s in case.dump.slots if s.role == role} for role in ("h", "c")}
@@ -83,10 +83,10 @@ def _of_the_initial_state(case: Case) -> Iterator[str]:
     for slot in case.dump.slots:
         if slot.role in ("initial_h", "initial_c"):
             shape = list(slot.array.shape)
-            yield f"{slot.name} {shape} was not used: it is for a run of the weights, which needs inputs and weights"
+            yield f"{slot.name} {shape} was not used: it needs inputs and weights, to run the layer"
 
 
 def _of_the_merge(case: Case, options: Mapping[str, Any]) -> Iterator[str]:
     if options.get("merge_mode") is not None and case.trace.directions == 1:
         option = argument("merge_mode", options["merge_mode"])
-        yield f"{option} was not used: one direction has nothing to be merged with"
+        yield f"{option} was not used: one direction has nothing to merge with"

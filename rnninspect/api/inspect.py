@@ -193,7 +193,7 @@ def _refuse_other_widths(case: Case) -> None:
         if track.outputs is not None and units is not None and units != track.outputs.shape[2]:
             raise ShapeError(
                 f"the weights of {track.name} have {units} units, and its outputs in this dump "
-                f"{track.outputs.shape[2]}: give the weights of the layer that ran, or state how its outputs lie"
+                f"{track.outputs.shape[2]}: give the weights of the layer that ran, or state the outputs' axes"
             )
 
 

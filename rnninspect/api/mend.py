@@ -180,7 +180,7 @@ def _check_outputs(finding: Finding, report: Report, case: Case) -> None:
     if changed and finding.rule not in changed and "outputs" in code:
         raise UserError(
             f"{finding.rule}: its fix takes h from the outputs, and these are not what the layer gave "
-            f"({', '.join(changed)}): these arrays do not suffice, run again: {first_line(finding)}"
+            f"({', '.join(changed)}): these arrays are not enough; run again: {first_line(finding)}"
         )
 
 
@@ -189,7 +189,7 @@ def _check_finished(case: Case, report: Report, unused: list[str]) -> None:
     if report.verdict == "unjudged":
         raise UserError(f"nothing tells whether it is right: {report.untested}. Give {report.would_decide}")
     if unused:
-        raise UserError(f"{argument('cause', unused[0])}: it is no possible cause of what is wrong in these arrays")
+        raise UserError(f"{argument('cause', unused[0])}: it is not a possible cause of what is wrong in these arrays")
     for facts in case.facts:
         ends = run_ends(facts)
         rows = contradicts_lengths(facts) & ~facts.zero[:, -1]
@@ -289,5 +289,5 @@ def _refusal(finding: Finding, case: Case) -> str:
     if finding.rule not in every_rule():
         return f"{finding.rule}{where}: no known mistake gives these arrays; run again, outputs and state of one call"
     of_weights = isinstance(every_rule()[finding.rule], WeightsRule)
-    what = "the weights, not the dump, must be fixed" if of_weights else "these arrays do not suffice, run again"
+    what = "the weights must be fixed, not the dump" if of_weights else "these arrays are not enough; run again"
     return f"{finding.rule}{where}: {what}: {first_line(finding)}"

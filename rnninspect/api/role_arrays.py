@@ -79,9 +79,9 @@ def _numbers(text: str, option: str) -> Array:
     parts = re.split(r"\s*,\s*|\s+", text.strip().strip(",").strip())
     bad = [p for p in parts if not re.fullmatch(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?|[+-]?(?i:nan|inf)", p)]
     if bad:
-        shown = f"{', '.join(map(repr, bad))} {'is no number' if len(bad) == 1 else 'are no numbers'}"
+        shown = f"{', '.join(map(repr, bad))} {'is not a number' if len(bad) == 1 else 'are not numbers'}"
         shown = shown if any(parts) else "it is empty"
-        raise UserError(f"{argument(option, text)}: {shown}; give one length a row, as in 3,1,2")
+        raise UserError(f"{argument(option, text)}: {shown}; give one length per row, as in 3,1,2")
     values = [float(p) for p in parts]
     whole = all(abs(v) < 2**63 and v == int(v) for v in values)
     return np.asarray([int(v) for v in values] if whole else values)

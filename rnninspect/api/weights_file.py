@@ -180,7 +180,7 @@ def _convention_shown(arrays: Mapping[str, Array], likely: Iterable[str]) -> str
         listed_conventions = ", ".join(conventions.conventions())
         offered = offer(arrays)
         raise ShapeError(
-            f"these are no framework's names of recurrent weights: {listed or 'no arrays'}; "
+            f"no known framework names recurrent weights so: {listed or 'no arrays'}; "
             f"{offered + '; or ' if offered else ''}state "
             f"{argument('weights_convention')} ({listed_conventions})"
         )

@@ -25,14 +25,14 @@ COMMANDS = {
     "run": "Run a masked RNN, then inspect it.",
     "check": "Does a live model read its padding?",
     "record": "Run a script, and inspect its torch layers.",
-    "fix": "Write a corrected dump, if its own arrays suffice.",
+    "fix": "Write a corrected copy of a dump.",
     "explain": "What a finding means, and how to fix it.",
     "demo": "Put a known mistake into an example and inspect it.",
     "show": "Render a saved JSON report again.",
     "convert": "Move a layer's weights to another framework.",
     "list": "List rules, formats, conventions, cells, samples, settings.",
     "schema": "Print the JSON Schema of the report.",
-    "completion": "Print the script that makes a shell complete all this.",
+    "completion": "Print a shell's completion script.",
 }
 
 

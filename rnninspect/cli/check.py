@@ -49,10 +49,17 @@ _NUMBER = r"\s*[+-]?\d+(?:\.\d*)?\s*"  # of which the check says itself what is 
 )
 @click.option("--weights", type=options.TEXT, metavar="FILE", help="A state dict to load into a torch model first.")
 @click.option("--side", type=click.Choice(["right", "left"]), help="The side of the padding; detected by default.")
-@click.option("--max-rows", type=options.Count(2), default=8, metavar="N", help="Use at most N rows of the batch (8).")
-@click.option("--seconds", type=options.Number(0), default=60, metavar="N", help="Begin no run after N seconds (60).")
 @click.option(
-    "--rtol", type=options.Number(0), metavar="X", help="Tolerated difference, relative to a result's largest value."
+    "--max-rows", type=options.Count(2), default=8, metavar="N", help="Use at most N rows of the batch (default: 8)."
+)
+@click.option(
+    "--seconds", type=options.Number(0), default=60, metavar="N", help="Start no new run after N seconds (default: 60)."
+)
+@click.option(
+    "--rtol",
+    type=options.Number(0),
+    metavar="X",
+    help="Tolerated difference, relative to a result's largest value (default: by its dtype).",
 )
 @click.option("--atol", type=options.Number(0), metavar="X", help="Tolerated absolute difference.")
 @options.fail_options

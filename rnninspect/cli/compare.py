@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     "--against",
     type=options.TEXT,
     metavar="REFERENCE",
-    help="A second dump of the same inputs, to be compared step by step.",
+    help="A second dump of the same inputs, to compare with step by step.",
 )
 @click.option(
     "--outputs", type=options.MEMBER, metavar="NAME|FILE", help="The outputs: a member, a file, or FILE#member."
@@ -53,7 +53,7 @@ def command(dumps: tuple[str, ...], **params: Any) -> int:
     wrong one, why?
 
     DUMP is a file (.npz, .npy, .json, …), `-` or a pipe; without one a packaged example is inspected. Several dumps,
-    folders, patterns and @list.txt (one path a line) are judged one after the other, or in parallel with --jobs. Any
+    folders, patterns and @list.txt (one path per line) are judged one after the other, or in parallel with --jobs. Any
     of these may be remote: s3://…, gs://….
 
     \b

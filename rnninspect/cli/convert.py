@@ -94,7 +94,7 @@ def _save(read: NamedArrays, target: str) -> int:
     from rnninspect.formats import write_arrays
 
     if read.format != "text":
-        raise UserError(f"it is {read.format} and no print-out: state the framework to move the layer to, with --to")
+        raise UserError(f"it is a {read.format} file, not a print-out: give the framework to convert to with --to")
     write_arrays(target, {name or "array": array for name, array in read.arrays.items()})
     saved = ", ".join(f"{name or 'array'} {list(array.shape)}" for name, array in read.arrays.items())
     click.echo(f"{target}: {saved}")

@@ -38,7 +38,7 @@ FRAMEWORK = "tf1"  # whose fix a lesson shows where none is stated
     "--convention",
     type=options.CONVENTION,
     metavar="NAME",
-    help="The framework that runs, and whose fix is shown (tf1).",
+    help="The framework of the example and of its fix (default: tf1).",
 )
 @options.report_options
 @options.output_options
@@ -99,7 +99,7 @@ def _in_words_of(report: ReportRecord, convention: str | None) -> ReportRecord:
     framework = conventions.get(convention)
     mistakes = taught.mistakes()
     fixed = [replace(f, fix=fix_for(mistakes[f.rule], framework)) if f.rule in mistakes else f for f in report.findings]
-    whose = f"the example is a run read as {report.convention}'s; its fix is written for {convention}"
+    whose = f"the example was run as {report.convention}; its fix is written for {convention}"
     notes = [*report.notes, whose] if fixed and convention != report.convention else report.notes
     return replace(report, findings=fixed, notes=notes)
 

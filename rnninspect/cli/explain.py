@@ -167,7 +167,7 @@ def text(
     lines = _hanging(f"{rule.name} ({rule.severity}): ", rule.summary, width, indent=2)
     lines += ["", *textwrap.wrap(rule.why, width)]
     if not brief:
-        lines += ["", f"Evidence it needs: {', '.join(rule.needs) or 'the final states alone'}."]
+        lines += ["", f"Data it needs: {', '.join(rule.needs) or 'only the final states'}."]
     if printed := lessons.print_out(rule):
         lines += ["", *_hanging("From a print-out: ", printed.command, width, indent=2)]
     lines += _example_lines(example or lessons.recorded(rule.name), width)
@@ -175,7 +175,7 @@ def text(
     if brief:
         return "\n".join(lines)
     if rule.threads:
-        lines += ["", "People met it here:"]
+        lines += ["", "Public threads about it:"]
     for thread in rule.threads:
         lines += [f"  {thread.url}", *_hanging("    ", thread.about, width, indent=4)]
     return "\n".join([*lines, "", f"See it happen: rnninspect demo {rule.name}"])

@@ -44,7 +44,7 @@ READ = ("outputs", "state", "cell_state", "inputs", "lengths", "mask", "weights"
 @click.option("--select", multiple=True, type=options.RULE, metavar="RULE", help="Check only these rules.")
 @click.option("--ignore", multiple=True, type=options.RULE, metavar="RULE", help="Do not check these rules.")
 @click.option(
-    "--cause", multiple=True, type=options.RULE, metavar="RULE", help="The cause to fix, if two cannot be told apart."
+    "--cause", multiple=True, type=options.RULE, metavar="RULE", help="The cause to fix, if two remain possible."
 )
 @click.option(
     "--format",
@@ -81,7 +81,7 @@ def command(dumps: tuple[str, ...], **params: Any) -> int:
     if len(dumps) > 1 and missing:
         raise UnreadableError(f"{', '.join(missing)}: no such file")
     if len(dumps) > 1:
-        raise UserError(f"{', '.join(dumps)}: one dump is fixed at a time, into one file")
+        raise UserError(f"{', '.join(dumps)}: one dump is fixed at a time; give one")
     request, judged = _request(dumps[0] if dumps else None, params)
     fixed = fix_request(request, inputs.judging(params), judged, ",".join(params["cause"]))
     write_arrays_like(params["output"], fixed.arrays, request.read)
@@ -147,7 +147,7 @@ def _check_apart(target: str, sources: list[str]) -> None:
         for path in {source, source.rpartition("#")[0]} - {"", "-"}:
             same = path == target if is_remote(path) or is_remote(target) else _is_same(path, target)
             if same:
-                raise UserError(f"-o {target} is read, too: name another file to write")
+                raise UserError(f"-o {target} is also an input: name another file")
 
 
 def _is_same(path: str, target: str) -> bool:

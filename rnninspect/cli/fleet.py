@@ -119,7 +119,9 @@ def expanded(dumps: Sequence[str], recursive: bool, leave_out: str | None = None
     results = os.path.abspath(leave_out) if leave_out else None
     kept = [path for path in dict.fromkeys(paths) if os.path.abspath(path) != results]
     if leave_out and len(kept) < len(set(paths)) and os.path.exists(leave_out) and not is_results(leave_out):
-        raise UserError(f"{argument('output', leave_out)}: it is one of the dumps, and would be lost; name another")
+        raise UserError(
+            f"{argument('output', leave_out)}: it is one of the dumps and would be overwritten; name another"
+        )
     if not kept:
         raise UserError(f"{', '.join(dumps) or 'nothing'}: no dump there; name files, folders, patterns or @list.txt")
     return kept
@@ -142,9 +144,9 @@ def _read_list(name: str) -> list[str]:
     try:
         lines = [line.strip() for line in storage.read_bytes(name).decode().splitlines()]
     except FileNotFoundError:
-        raise UnreadableError(f"@{name}: there is no file {name} with a list of dumps, one path a line") from None
+        raise UnreadableError(f"@{name}: there is no file {name} with a list of dumps, one path per line") from None
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise UnreadableError(f"@{name}: cannot be read as a list of files ({why})") from None
     return [line for line in lines if line and not line.startswith("#")]
 
@@ -173,11 +175,13 @@ def _suffixes() -> tuple[str, ...]:
 
 def _check(options: dict[str, Any]) -> None:
     if options["format_"] not in JOINED:
-        raise UserError(f"--format {options['format_']} holds one report, and several are asked for: take ndjson")
+        raise UserError(
+            f"--format {options['format_']} holds one report, but there are several dumps: use --format ndjson"
+        )
     if options["resume"] and (options["output"] in (None, "-") or options["format_"] != "ndjson"):
-        raise UserError("--resume goes on with a results file: give -o FILE and --format ndjson with it")
+        raise UserError("--resume continues a results file: give -o FILE and --format ndjson with it")
     if options["resume"] and storage.is_remote(options["output"]):
-        raise UserError(f"--resume goes on with a results file of this machine, not with {options['output']}")
+        raise UserError(f"--resume continues a local results file, not {options['output']}")
 
 
 def _failed(path: str, error: str) -> Outcome:

@@ -167,7 +167,7 @@ def initial_state(value: str | None, arrays: Mapping[str, Array]) -> Any:
             return next(iter(named.values()))
         by_end = {_letter(name): array for name, array in named.items()}
         if set(by_end) != {"h", "c"} or len(named) != 2:
-            raise UserError(f"it holds {', '.join(named)}; needed: one array, or h and c")
+            raise UserError(f"it holds {', '.join(named)}; give one array, or h and c")
         return by_end["h"], by_end["c"]
 
 
@@ -222,13 +222,13 @@ def note_reading(case: Case, convention: str, quiet: bool) -> None:
     if convention == "auto":
         others = "".join(f" or {b.name}" for b in case.reading.evidence.conventions[1:])
         note(
-            f"read as {case.convention.name}{others}: {in_words(case.reading.text)} (state --convention to choose)",
+            f"read as {case.convention.name}{others}: {in_words(case.reading.text)} (choose with --convention)",
             quiet,
         )
     elif not case.reading.as_stated:
         note(f"what is usual or stated does not fit; read as {in_words(case.reading.text)}", quiet)
     for rival in case.choice.rivals:
-        note(f"the numbers also allow: {in_words(rival.text)}", quiet)
+        note(f"also possible: {in_words(rival.text)}", quiet)
 
 
 def note_idle(case: Case, options: Mapping[str, Any], quiet: bool) -> None:
@@ -244,4 +244,4 @@ def note_idle(case: Case, options: Mapping[str, Any], quiet: bool) -> None:
 
     idle = ["--" + name.replace("_", "-") for name in attributes if name not in cells.get(cell).varied_by]
     if idle:
-        note(f"{', '.join(idle)}: of no meaning to a cell of kind {cell}, and left alone", quiet)
+        note(f"{', '.join(idle)}: not used: a cell of kind {cell} has no such attribute", quiet)

@@ -13,12 +13,12 @@ from rnninspect.cli.param_types import TEXT, one_of
 from rnninspect.errors import UserError, about
 
 WHAT = {
-    "rules": "the mistakes that are named",
+    "rules": "the mistakes that rnninspect names",
     "conventions": "what each framework returns, and its weights",
     "cells": "LSTM, GRU and RNN: gates, equations, options",
-    "activations": "what a cell may be made with",
-    "formats": "files that are read and written, and formats of a report",
-    "renderers": "formats of a report alone",
+    "activations": "activations, and their formulas",
+    "formats": "formats of files and of reports",
+    "renderers": "formats of a report",
     "recorders": "live models that `record` watches",
     "probes": "what `check` tries on a live model",
     "models": "live models that `check` runs",
@@ -86,7 +86,7 @@ def _layers(file: str | None, feed: str | None, quiet: bool) -> list[tuple[str, 
     with about("FILE", path):
         read = inputs.read_fed(path, feed, quiet)
         convention, layers = layers_of(read)
-    note(f"{path}: read as {convention.name}'s", quiet)
+    note(f"{path}: read as {convention.name} weights", quiet)
     for remark in activations_taken(read, convention, layers):
         note(f"{path}: {remark}", quiet)
     head = ("layer", "cell", "layers", "directions", "features", "units", "reads")

@@ -104,10 +104,14 @@ cell_options = _stack(
         "--recurrent-activation", type=TEXT, metavar="NAME", help="Activation of the gates: sigmoid, hard_sigmoid, …"
     ),
     click.option("--activations", type=TEXT, metavar="F,G,H", help="ONNX's list: Sigmoid,Tanh,Tanh."),
-    click.option("--activation-alpha", type=Numbers(), metavar="X,…", help="ONNX's alphas."),
-    click.option("--activation-beta", type=Numbers(), metavar="X,…", help="ONNX's betas."),
     click.option(
-        "--state-is-tuple/--no-state-is-tuple", default=None, help="TensorFlow 1: a state is [c, h] in one array."
+        "--activation-alpha", type=Numbers(), metavar="X,…", help="The alphas of --activations, in its order."
+    ),
+    click.option("--activation-beta", type=Numbers(), metavar="X,…", help="The betas of --activations, in its order."),
+    click.option(
+        "--state-is-tuple/--no-state-is-tuple",
+        default=None,
+        help="TensorFlow 1: the state is a tuple (c, h); with --no-, one array [c, h].",
     ),
 )
 
@@ -126,7 +130,7 @@ weights_options = _stack(
 )
 
 feed_option = click.option(
-    "--feed", type=TEXT, metavar="FILE", help="Values for an ONNX model's inputs, if weights are among them."
+    "--feed", type=TEXT, metavar="FILE", help="Values for an ONNX model's inputs, if it takes weights as inputs."
 )
 
 previous_option = click.option(
@@ -178,7 +182,9 @@ report_options = _stack(
     ),
     click.option("--ignore", multiple=True, type=RULE, metavar="RULE", help="Do not check these rules."),
     fail_options,
-    click.option("--excerpt", metavar="N|all", default=None, help="Quote at most N numbers in the report (4096)."),
+    click.option(
+        "--excerpt", metavar="N|all", default=None, help="Quote at most N numbers in the report (default: 4096)."
+    ),
 )
 
 output_options = _stack(
@@ -245,7 +251,8 @@ file_options = _stack(
         callback=_allow,
         type=TEXT,
         metavar="NAME=N",
-        help="Raise a limit for files that you trust: bytes=8G, ratio=1000, seconds=60, checked=4G.",
+        help="Raise a limit for files that you trust: bytes=8G (memory), ratio=1000 (unpacking), seconds=60 "
+        "(without progress), checked=4G (CRC).",
     ),
     click.option(
         "--traceback", is_flag=True, callback=_traceback, help="Show the traceback of an internal error of rnninspect."

@@ -28,7 +28,9 @@ def refuse_overwriting(sources: Iterable[str | None], options: Mapping[str, Any]
         if not isinstance(target, str) or target == "-" or (os.path.exists(target) and not os.path.isfile(target)):
             continue
         if any(_is_same(target, name) for name in read):
-            raise UserError(f"{argument(option)} {target}: that file is read, and would be lost; name another file")
+            raise UserError(
+                f"{argument(option)} {target}: that file is an input and would be overwritten; name another file"
+            )
         for other, taken in written.items():
             if _is_same(target, taken):
                 raise UserError(f"{argument(option)} {target}: {argument(other)} writes that file; name another file")

@@ -35,8 +35,10 @@ if TYPE_CHECKING:
     help="The argument of the model's forward (or the array of --feed) that holds the lengths; full: no row is "
     "shorter than the time axis.",
 )
-@click.option("--limit", type=options.Count(1), default=16, metavar="N", help="Number of calls to keep per layer (16).")
-@click.option("--every", type=options.Count(1), default=1, metavar="K", help="Keep only every K-th call (1).")
+@click.option(
+    "--limit", type=options.Count(1), default=16, metavar="N", help="Number of calls to keep per layer (default: 16)."
+)
+@click.option("--every", type=options.Count(1), default=1, metavar="K", help="Keep only every K-th call (default: 1).")
 @click.option(
     "--feed", type=options.TEXT, metavar="FILE", help="SCRIPT is an ONNX model: run it on these arrays, by their names."
 )
@@ -62,7 +64,7 @@ def command(script: str, arguments: tuple[str, ...], module: bool, feed: str | N
         behind = _options_behind(script, arguments)
         return model(script, _feed_of(script, behind.pop("feed", feed), module), {**params, **behind})
     if feed is not None:
-        raise UserError(f"--feed is for an ONNX model, and {script} is none (.onnx)")
+        raise UserError(f"--feed is for an ONNX model (.onnx), which {script} is not")
     if not module and not os.path.isfile(script):
         raise UnreadableError(f"{script}: no such file; name a Python script, or a module with -m")
     if not module:
@@ -110,7 +112,9 @@ def _refuse_what_is_no_text(script: str) -> None:
     """Raise UnreadableError for a file of data, which Python would call a syntax error."""
     with open(script, "rb") as file:
         if b"\0" in file.read(4096):
-            raise UnreadableError(f"{script} is no Python script, but a file of data; compare judges dumps")
+            raise UnreadableError(
+                f"{script} is a file of arrays, not a Python script; `rnninspect compare` reads dumps"
+            )
 
 
 def _options_behind(script: str, arguments: Sequence[str]) -> dict[str, Any]:
@@ -118,7 +122,7 @@ def _options_behind(script: str, arguments: Sequence[str]) -> dict[str, Any]:
     here = click.get_current_context()
     behind = command.make_context(here.info_name, [*arguments, script], parent=here.parent)
     if behind.params["script"] != script or behind.params["arguments"]:
-        raise UserError(f"{script} is an ONNX model: it takes no arguments, and {' '.join(arguments)} is no option")
+        raise UserError(f"{script} is an ONNX model: it takes no arguments, and {' '.join(arguments)} is not an option")
     named = [name for name in behind.params if behind.get_parameter_source(name) is ParameterSource.COMMANDLINE]
     return {name: behind.params[name] for name in named if name not in ("script", "arguments")}
 
@@ -126,7 +130,7 @@ def _options_behind(script: str, arguments: Sequence[str]) -> dict[str, Any]:
 def _feed_of(script: str, feed: str | None, module: bool) -> str:
     """The feed that is named; UserError where there is none, or where the model is called a module."""
     if module:
-        raise UserError(f"{script} is an ONNX model, and no module (-m)")
+        raise UserError(f"{script} is an ONNX model, not a module (-m)")
     if feed is None:
         raise UserError(f"{script} is an ONNX model: give the arrays that it reads, --feed feed.npz")
     return feed

@@ -27,14 +27,14 @@ from rnninspect.formats.witness import unchanged
     "--inputs", type=options.MEMBER, metavar="FILE|NAME", help="Which array is the inputs, if BATCH holds several."
 )
 @click.option(
-    "--hidden-size", type=options.Count(1), metavar="N", help="Number of units, if no --weights are given (4)."
+    "--hidden-size", type=options.Count(1), metavar="N", help="Number of units, if no --weights are given (default: 4)."
 )
 @click.option(
     "--seed",
     type=options.Count(0),
     default=0,
     metavar="N",
-    help="Seed of the random weights, if no --weights are given (0).",
+    help="Seed of the random weights, if no --weights are given (default: 0).",
 )
 @click.option(
     "--initial-state",

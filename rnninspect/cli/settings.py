@@ -55,7 +55,7 @@ def _table(file: Path, raw: bytes) -> dict[str, Any]:
     for part in TABLE.split("."):
         table = table.get(part, {}) if isinstance(table, dict) else table
     if not isinstance(table, dict):
-        raise UserError(f"{file}: {TABLE} is no table; write [{TABLE}], and below it a setting a line")
+        raise UserError(f"{file}: {TABLE} is not a table; write [{TABLE}], and below it one setting per line")
     return table
 
 
@@ -68,7 +68,7 @@ def _checked(table: dict[str, Any], file: Path) -> Iterator[tuple[str, Any]]:
         if not all(isinstance(v, (str, int, float)) for v in values):
             raise UserError(f"{file}: [{TABLE}] {name} is {value!r}; write it as on the command line")
         if option == "lengths" and value != FULL:
-            raise UserError(f"{file}: [{TABLE}] lengths is {value!r}; a project may state {FULL!r} alone")
+            raise UserError(f"{file}: [{TABLE}] lengths is {value!r}; a project may state only {FULL!r}")
         yield option, values if option in _SEVERAL else value
 
 

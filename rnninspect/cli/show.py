@@ -59,5 +59,7 @@ def _json(source: str) -> Any:
     try:
         return json.loads(read)
     except (ValueError, RecursionError):
-        what = "NDJSON, a record a line, is no whole report" if b'"kind":' in read[:4096] else "not a JSON report"
+        what = (
+            "NDJSON (one record per line) is not a whole report" if b'"kind":' in read[:4096] else "not a JSON report"
+        )
         raise UnreadableError(f"{what}; save one with --format json -o FILE") from None

@@ -41,7 +41,7 @@ def note_layer(layer: LayerFile, config: LayerConfig, path: str, convention: str
     from rnninspect.cli.output import note
 
     if convention in (None, "auto"):
-        note(f"{path}: read as {layer.convention.name}'s (state --weights-convention to choose)", quiet)
+        note(f"{path}: read as {layer.convention.name} weights (choose with --weights-convention)", quiet)
     for name, in_file, used in layer.overruled(config):
         note(f"{path}: its own {name} is {in_file}; as stated, {used} is used", quiet)
     for remark in layer.remarks:

@@ -89,7 +89,7 @@ class Flax(ScopedConvention):
             "(c, h), outputs = nn.RNN(cell, return_carry=True)(x, seq_lengths=lengths)  # h is final"
         ),
         "off-by-one-length": "lengths = last_index + 1  # lengths count the real steps of a row",
-        "length-exceeds-time": "lengths = jnp.minimum(lengths, x.shape[1])  # Flax takes T for a longer one in silence",
+        "length-exceeds-time": "lengths = jnp.minimum(lengths, x.shape[1])  # Flax silently uses T for a longer one",
         "left-padded": "x = jnp.pad(row, ((0, T - n), (0, 0)))  # pad on the right",
         "lengths-misaligned": (
             "inputs, lengths = inputs[order], lengths[order]  # one order for both: batch and shuffle them together"
@@ -107,7 +107,7 @@ class Flax(ScopedConvention):
         "batch-time-swapped": "nn.RNN(cell, time_major=True)  # for [T, B, F]; the default is [B, T, F]",
         "flat-gather-wrong-stride": "index = jnp.arange(B) * T + lengths - 1  # time-major: (lengths - 1) * B + row",
         "wrong-layer": "carry = carries[-1]  # of the last nn.RNN: each layer returns its own",
-        "layer-order-reversed": "carries = [bottom_carry, top_carry]  # one carry a layer; the bottom one reads x",
+        "layer-order-reversed": "carries = [bottom_carry, top_carry]  # one carry per layer; the bottom one reads x",
         "backward-not-flipped": "nn.RNN(cell, reverse=True, keep_order=True)  # outputs in the inputs' order",
         "backward-read-padding": "flax.linen.recurrent.flip_sequences(x, lengths, num_batch_dims=1, time_major=False)",
         **dict.fromkeys(("directions-exchanged", "direction-duplicated", "direction-missing"), _BOTH_HALVES),
@@ -117,14 +117,14 @@ class Flax(ScopedConvention):
         "outputs-aliased": "steps.append(np.array(output))  # a copy of each step, not one numpy buffer",
         "state-from-another-run": "carry, outputs = rnn.apply(params, x, seq_lengths=lengths)  # both from one call",
         "stale-initial-state": "rnn.apply(params, x, initial_carry=carry)  # save it with the dump; without one: zeros",
-        "gate-order": "params['ii'], params['if'], params['ig'], params['io']  # one Dense a gate: i, f, g, o",
+        "gate-order": "params['ii'], params['if'], params['ig'], params['io']  # one Dense per gate: i, f, g, o",
         "forget-bias": "params['hf']['bias'] += 1  # where the other framework adds it at run time",
         "bias-dropped": "params['hi']['bias'] = bias_ih + bias_hh  # one bias here; a GRU keeps hn's apart",
         "gru-reset-variant": (
             "n = jnp.tanh(x @ w + b + (r * h) @ u)  # in a cell of your own: nn.GRUCell resets after the product"
         ),
         "update-gate-flipped": "iz, hz = jax.tree.map(jnp.negative, (iz, hz))  # here h' = (1 - z) * n + z * h",
-        "kernel-transposed": "params['ii']['kernel'] = weight_ih[:H].T  # [F, H] here, one kernel a gate",
+        "kernel-transposed": "params['ii']['kernel'] = weight_ih[:H].T  # [F, H] here, one kernel per gate",
         "recurrent-activation": "nn.LSTMCell(H, gate_fn=nn.hard_sigmoid)  # nn.sigmoid is the default",
         "clip-or-peephole-ignored": (
             "c = jnp.clip(c, -cell_clip, cell_clip)"

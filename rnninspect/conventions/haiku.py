@@ -124,7 +124,7 @@ class Haiku(ScopedConvention):
         ),
         "batch-time-swapped": "outputs, state = hk.dynamic_unroll(core, x, state, time_major=False)  # for [B, T, F]",
         "flat-gather-wrong-stride": "index = (lengths - 1) * B + jnp.arange(B)  # into outputs reshaped to [T * B, H]",
-        "wrong-layer": "final = state[-1].hidden  # DeepRNN: one state a core, the bottom first",
+        "wrong-layer": "final = state[-1].hidden  # DeepRNN: one state per core, the bottom first",
         "layer-order-reversed": "bottom, top = state[0], state[-1]  # DeepRNN: the bottom core first",
         "backward-not-flipped": "row = outputs_bw[:n, b][::-1]  # each row within its own length n",
         "backward-read-padding": "steps = (lengths - 1 - jnp.arange(T)[:, None]) % T; x_bw = x[steps, jnp.arange(B)]",

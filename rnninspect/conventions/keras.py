@@ -110,11 +110,11 @@ class Keras(ScopedConvention):
         "state-reshaped-not-transposed": (
             "final = keras.ops.concatenate([fw_h, bw_h], axis=-1)  # not a reshape of a stack"
         ),
-        "batch-time-swapped": "inputs = keras.ops.transpose(inputs, (1, 0, 2))  # Keras reads [B, T, F] alone",
+        "batch-time-swapped": "inputs = keras.ops.transpose(inputs, (1, 0, 2))  # Keras reads only [B, T, F]",
         "flat-gather-wrong-stride": "index = np.arange(B) * T + lengths - 1  # into outputs reshaped to [B * T, H]",
         "wrong-layer": "outputs, *states = RNN([bottom, top], return_state=True)(x); h, c = states[-1]",
         "layer-order-reversed": (
-            "bottom, top = states[0], states[-1]  # stacked cells: one state a cell, the bottom first"
+            "bottom, top = states[0], states[-1]  # stacked cells: one state per cell, the bottom first"
         ),
         "backward-not-flipped": "outputs_bw = keras.ops.flip(outputs_bw, axis=1)  # Bidirectional does it itself",
         "backward-read-padding": "Bidirectional(layer)(inputs, mask=mask)  # the mask keeps the padding out",
@@ -141,7 +141,7 @@ class Keras(ScopedConvention):
         "truncated-time-axis": (
             "inputs = keras.utils.pad_sequences(rows, maxlen=T, dtype='float32', padding='post')  # one T for all"
         ),
-        "mask-hole": "mask = np.arange(T)[None] < lengths[:, None]  # Masking(0.0) hides real rows of zeros",
+        "mask-hole": "mask = np.arange(T)[None] < lengths[:, None]  # Masking(0.0) hides real steps of zeros",
         "mask-inverted": "mask = keras.ops.logical_not(key_padding_mask)  # a layer reads where it is true",
     }
 
@@ -284,7 +284,7 @@ def _outputs(names: DumpNames, layer: int) -> dict[str, Array]:
 
 
 def _stacked(track: Track, names: DumpNames) -> dict[str, Array]:
-    """Stacked cells: one state a cell, `states.0.h` and `.c`; without a cell state `states.0`."""
+    """Stacked cells: one state per cell, `states.0.h` and `.c`; without a cell state `states.0`."""
     states_by_name: dict[str, Array] = {}
     way = f"{track.direction}_" if names.bidirectional else ""
     final, initial = f"{way}states", f"{way}initial_state"

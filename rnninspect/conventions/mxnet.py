@@ -121,8 +121,8 @@ class MXNet(RowConvention):
         "direction-duplicated": "final = mx.nd.concat(h[-2], h[-1], dim=1)  # forward, backward of the top layer",
         "direction-missing": "final = mx.nd.concat(h[-2], h[-1], dim=1)  # forward, backward of the top layer",
         "directions-interleaved": "outputs_fw, outputs_bw = mx.nd.split(outputs, num_outputs=2, axis=2)",
-        "output-dropout": "outputs = gluon.nn.Dropout(rate)(outputs)  # after the state; it drops while training alone",
-        "output-residual": "summed = outputs + x  # beside the outputs; rnn.ResidualCell changes the outputs alone",
+        "output-dropout": "outputs = gluon.nn.Dropout(rate)(outputs)  # after the state; it drops only in training",
+        "output-residual": "summed = outputs + x  # beside the outputs; rnn.ResidualCell changes only the outputs",
         "outputs-aliased": "steps.append(output.copy())  # a copy of each step, not one buffer",
         "state-from-another-run": (
             "outputs, states = cell.unroll(T, x, layout='NTC', merge_outputs=True, valid_length=lengths)"

@@ -96,7 +96,7 @@ class Onnx(ScopedConvention):
         "batch-time-swapped": "x = x.transpose(1, 0, 2)  # layout=0 reads [T, B, F]",
         "flat-gather-wrong-stride": "index = (lengths - 1) * B + np.arange(B)  # into Y[:, 0] reshaped to [T * B, H]",
         "wrong-layer": "h = Y_h[-1]  # the Y_h of the last node: each layer is a node with a Y_h of its own",
-        "layer-order-reversed": "np.stack([Y_h_bottom, Y_h_top])  # one Y_h a node; the bottom node reads X",
+        "layer-order-reversed": "np.stack([Y_h_bottom, Y_h_top])  # one Y_h per node; the bottom node reads X",
         "backward-not-flipped": "row = Y[:n, 1, b][::-1]  # ONNX aligns it to the inputs: flip only what ran by hand",
         "backward-read-padding": (
             "node = onnx.helper.make_node('LSTM', names, outputs, direction='bidirectional')"

@@ -38,10 +38,10 @@ def check_lengths(lengths: npt.ArrayLike, rows: int, what: str = "lengths") -> I
     if values.dtype.kind not in "iufb" or values.dtype.kind == "b":
         raise ShapeError(f"{what} must be whole numbers, one a row; got dtype {values.dtype}")
     if values.ndim > 1 and max(values.shape) != values.size:  # more than a column or a line of them
-        raise ShapeError(f"{what} has the shape {list(values.shape)}; give one length a row, [B]")
+        raise ShapeError(f"{what} has the shape {list(values.shape)}; give one length per row, [B]")
     values = values.reshape(-1)
     if values.size != rows:
-        raise ShapeError(f"{what} has {values.size} values, but the batch has {rows} rows; give one length a row")
+        raise ShapeError(f"{what} has {values.size} values, but the batch has {rows} rows; give one length per row")
     with np.errstate(invalid="ignore"):
         whole = (values >= 0) & (values < 2.0**63) & (values == np.floor(values))
     bad = np.flatnonzero(~whole).tolist()
@@ -60,7 +60,7 @@ def check_mask(mask: npt.ArrayLike, rows: int, steps: int) -> Bools:
     if values.shape != (rows, steps):
         raise ShapeError(
             f"mask is {as_taken.shape}, but the batch has {rows} rows and {steps} steps: it must be [B, T], one "
-            "value a row and step"
+            f"value per row and step"
         )
     if values.dtype.kind not in "biuf" or not np.isin(values, (0, 1)).all():
         raise ShapeError(

@@ -1,4 +1,4 @@
-"""Masks as attention takes them, read as one value a row and step: more axes, or a number that is added to scores."""
+"""Masks as attention takes them, read as one value per row and step: more axes, or a number that is added to scores."""
 
 from __future__ import annotations
 

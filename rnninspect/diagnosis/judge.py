@@ -276,7 +276,7 @@ def _finding(p: Proposal, left: frozenset[Place], case: Case, rule: Rule) -> Fin
         which_rows += f" of {describe_tracks(tracks)}"
     layer = tracks[0][0] if len({layer for layer, _ in tracks}) == 1 else None
     unexplained = rows_of(left) if p.kind == "state" else []
-    rest = f"; rows {listed(unexplained)} remain unexplained" if unexplained else ""
+    rest = f"; row{'s' if len(unexplained) > 1 else ''} {listed(unexplained)} still unexplained" if unexplained else ""
     return Finding(
         rule=p.rule,
         severity=p.severity,

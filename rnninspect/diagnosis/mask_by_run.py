@@ -92,5 +92,5 @@ def _confirmed(case: Case, mask: Bools) -> Case:
         if is_prefix(mask)
         else "a mask with holes or padding on the left"
     )
-    sentence = f"none were stated; a run of the weights over {what} gives these outputs and states, so these are taken"
+    sentence = f"none were stated; a run of the weights over {what} gives these outputs and states, so these are used"
     return with_mask(case, mask, sentence)

@@ -82,7 +82,7 @@ def _with_lengths_of_zeros(case: Case, halves: list[Track]) -> Case | None:
         return None
     sentence = (
         f"none were stated; the outputs end in zeros after {listed(lengths.tolist())} steps, and every final state is "
-        "merged from the last steps before them, so these are taken"
+        "merged from the last steps before them, so these are used"
     )
     return apart.with_trace(replace(apart.trace, source={**apart.trace.source, "lengths": sentence}))
 

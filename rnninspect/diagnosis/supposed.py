@@ -32,8 +32,8 @@ def with_proven_lengths(case: Case) -> Case:
     if not all((f.at_expected & ~f.uninformative).all() for f in supposed.facts) or _listed_otherwise(case, ends):
         return case
     sentence = (
-        f"none were stated; the outputs end in zeros after {listed(ends.tolist())} steps, and every final state is the "
-        "last step before them, so these are taken"
+        f"none were stated; the outputs end in zeros after {listed(ends.tolist())} steps, and every final "
+        f"state equals the last step before them, so these are used"
     )
     trace = replace(supposed.trace, source={**supposed.trace.source, "lengths": sentence})
     return supposed.with_trace(trace, supposed.facts)
@@ -80,14 +80,14 @@ def with_proven_mask(case: Case) -> Case:
         return case
     sentence = (
         "none were stated; some steps are zero, or as the one before, ahead of others that are not, and every final "
-        "state is where the others end, so these are taken"
+        "state is where the others end, so these are used"
     )
     supposed = with_mask(case, mask, sentence)
     real = mask.any(1)
     if not all((f.at_expected & ~f.uninformative)[real].all() for f in supposed.facts):
         return case
     if blank := blank_where_read(case, mask):
-        return with_mask(case, ~mask, f"none were stated; {blank}: blank at the other steps, so these are taken")
+        return with_mask(case, ~mask, f"none were stated; {blank}: blank at the other steps, so these are used")
     return supposed
 
 

@@ -31,7 +31,10 @@ def unexplained_states(case: Case, left: frozenset[Place], in_numbers: bool = Tr
     clauses, evidence = _where_they_are(case, left) if in_numbers else ([], {})
     alone = " (two mistakes at once were not tried: the outputs are too large for that)" if is_too_large(case) else ""
     computed = in_numbers and not evidence["origins"] and _all_equal_no_step(case)
-    may_be = "; if something behind the layer gave it (a dense layer, a sum, a norm), give the layer's own final state"
+    may_be = (
+        "; if it was computed from the layer's final state (by a dense layer, a sum, a norm), give the final "
+        "state itself"
+    )
     return Finding(
         rule=UNEXPLAINED,
         severity="error",
@@ -64,7 +67,9 @@ def _where_they_are(case: Case, left: frozenset[Place]) -> tuple[list[str], dict
     if unmatched:
         facts, row = max(unmatched, key=lambda item: float(item[0].distance[item[1]]))
         near = int(facts.nearest[row])
-        clauses.append(f"row {row} ({facts.track.name}) comes nearest to step {near}, {facts.distance[row]:.3g} away")
+        clauses.append(
+            f"row {row} ({facts.track.name}) is nearest to step {near}, at a difference of {facts.distance[row]:.3g}"
+        )
         evidence |= {"nearest_step": near, "row": int(row)}
     return clauses, evidence
 
@@ -87,7 +92,7 @@ def ended_elsewhere(case: Case, left: frozenset[Place]) -> Finding | None:
         severity="error",
         certainty="proven",
         message=(
-            f"{describe_rows(rows, ends.size)}: outputs and final state end at one step, and the lengths at another "
+            f"{describe_rows(rows, ends.size)}: outputs and final state end at one step, the lengths at another "
             f"(row {row}: both end at step {ends[row] - 1}{behind}; its length is {lengths[row]}): the run had other "
             "lengths than these"
         ),
@@ -136,7 +141,7 @@ def dumps_differ(case: Case) -> Iterator[Finding]:
     """A second dump that differs from the first without a known cause, and what would tell more."""
     for finding in unexplained_difference(case.differences, "the two dumps differ"):
         both = [name for name in ("inputs", "weights") if not case.has(name)]
-        more = f"; two dumps alone do not tell by what: give {' and '.join(both)} of either run" if both else ""
+        more = f"; two dumps do not show the cause: give {' and '.join(both)} of either run" if both else ""
         yield replace(finding, message=finding.message + more)
 
 
@@ -158,7 +163,7 @@ def unlike_its_weights(case: Case) -> Iterator[Finding]:
         "a run with these weights gives other numbers, and no known conversion explains it (other weights, dropout, "
         "or an attribute that was not stated?): they differ",
     ):
-        more = f"; the first that do not follow from the dump's own step before: {bad_steps}" if bad else ""
+        more = f"; the first steps that do not follow from the step before them in the dump: {bad_steps}" if bad else ""
         evidence = {"first_bad_steps": [[direction, row, step, count] for direction, row, step, count in bad[:64]]}
         yield replace(finding, message=finding.message + more, evidence=finding.evidence | evidence)
 

@@ -105,7 +105,7 @@ def _start_of_the_chunk(case: Case) -> Untested | None:
     if case.chunk is None or case.chunk.named_initial is not None:
         return None
     return Untested(
-        "nothing shows that it began in the states in which the chunk before it ended", f"its initial state, or {RUN}"
+        "nothing shows that this run starts in the final state of the previous chunk", f"its initial state, or {RUN}"
     )
 
 

@@ -215,7 +215,7 @@ def _check(batch: Batch, weights: Weights, initial: Initial) -> None:
             if w.features != read:
                 below = "the inputs have" if layer == 0 else f"layer {layer - 1} gives"
                 raise ShapeError(
-                    f"layer {layer} {direction} has weights for {w.features} features a step, but {below} {read}"
+                    f"layer {layer} {direction} has weights for {w.features} features per step, but {below} {read}"
                 )
     for (layer, direction), (h, c) in initial.items():
         try:

@@ -17,7 +17,7 @@ from rnninspect.formats.nested import PADDED, from_nested, is_ragged, of_pair, r
 NAME = "json"
 SUFFIXES = (".json",)
 EXTRA: str | None = None
-SUMMARY = "nested or ragged lists, an object of named arrays, or a list of objects, one a row"
+SUMMARY = "nested or ragged lists, an object of named arrays, or a list of objects, one per row"
 
 
 _WHOLE = regex(rb'"(?:[^"\\]|\\.)*+"|-?\d++(?:\.\d++)?(?:[eE][-+]?\d++)?|true|false|null|NaN|-?Infinity')

@@ -66,7 +66,7 @@ def parsed(texts: tuple[str, ...]) -> Mapping[str, int]:
     for text in texts:
         match = re.fullmatch(rf"({'|'.join(names)})=(\d{{1,15}})([KMGT]?)", text)
         if match is None:
-            raise UserError(f"{argument('allow', text)}: needed is one of {', '.join(names)} with a number: bytes=8G")
+            raise UserError(f"{argument('allow', text)}: give one of {', '.join(names)} with a number, as in bytes=8G")
         changed[match[1]] = int(match[2]) * UNITS[match[3]]
     return changed
 

@@ -1,4 +1,4 @@
-"""NDJSON: one sequence a line."""
+"""NDJSON: one sequence per line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rnninspect.formats.nested import PADDED, from_nested, is_ragged, row_steps
 NAME = "ndjson"
 SUFFIXES = (".ndjson", ".jsonl")
 EXTRA: str | None = None
-SUMMARY = "one sequence a line, as a list of steps or an object of named arrays"
+SUMMARY = "one sequence per line, as a list of steps or an object of named arrays"
 
 
 def sniff(head: bytes) -> bool:

@@ -77,7 +77,10 @@ def _without_pickled(read: NamedArrays, members: list[str]) -> NamedArrays:
     """The arrays, and what was left out beside them, with how to save it so that it is read."""
     from rnninspect.formats.tree import left_out, note_left_out, shown
 
-    others = [left_out(member, "Python objects, never loaded; of numbers: np.asarray(…, float)") for member in members]
+    others = [
+        left_out(member, "Python objects, which are never loaded; convert numbers with np.asarray(…, float)")
+        for member in members
+    ]
     return replace(read, notes=(*read.notes, note_left_out(others)), left_out=tuple(map(shown, others)))
 
 

@@ -88,8 +88,8 @@ class _Reading:
             self._enter(one, arrays, counts, twice)
         if not arrays:
             raise UnreadableError(
-                f"{self.source}: no arrays in this text ({self._length()}): needed is what "
-                "print(outputs) and print(state) show, brackets and all"
+                f"{self.source}: no arrays in this text ({self._length()}): paste "
+                "all that print(outputs) and print(state) show, with its brackets"
                 + (f"; left out: {shorten(left)}" if left else "")
             )
         halves = _halves(arrays)

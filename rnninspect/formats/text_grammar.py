@@ -137,7 +137,7 @@ class _Reader:
         while self.stack:
             token = _TOKEN.match(self.text, at)
             if token is None:
-                why = "its bracket is never closed" if at >= len(self.text) else f"{self._word(at)} is no number"
+                why = "its bracket is never closed" if at >= len(self.text) else f"{self._word(at)} is not a number"
                 return self._abandon(at, why)
             kind, at = token.lastgroup, token.end()
             if kind == "space":
@@ -150,7 +150,7 @@ class _Reader:
                 if not self._close(token[0], at):
                     return self._abandon(token.start(), f"{token[0]} closes no bracket of its own kind")
             elif not self._take(str(kind), token):
-                return self._abandon(token.start(), f"{token[0]} is no number")
+                return self._abandon(token.start(), f"{token[0]} is not a number")
         return at
 
     def _word(self, at: int) -> str:
@@ -167,7 +167,7 @@ class _Reader:
                 self._add(Literal(as_array(numbers.values), at, row.end(), gaps))
                 return row.end()
             if row and isinstance(numbers, str) and self.stack and _rows(self.stack[-1]):
-                return self._abandon(row.start(), f"{numbers!r} is no number")
+                return self._abandon(row.start(), f"{numbers!r} is not a number")
         if sign == "<":
             head = re.compile(r"<[\w.]+:?(?: '[^'\n]*')?").match(self.text, at)
             assert head is not None

@@ -87,7 +87,7 @@ def left_out(name: str, what: str) -> str:
 
 def note_left_out(others: Sequence[str]) -> str:
     """A note on what is no array of numbers; empty where all are."""
-    return f"left out, being no arrays of numbers: {shorten(others)}" if others else ""
+    return f"not read, because they are not arrays of numbers: {shorten(others)}" if others else ""
 
 
 def shown(name: object) -> str:

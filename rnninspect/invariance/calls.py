@@ -136,4 +136,4 @@ def _needed(parameters: Mapping[str, inspect.Parameter]) -> list[str]:
 
 def _refuse(arrays: Mapping[str, Array], names: Any) -> None:
     held = ", ".join(f"{key or 'an array without a name'} {list(array.shape)}" for key, array in arrays.items())
-    raise UserError(f"the batch holds {held}, but the model takes {', '.join(names)}: name the arrays so")
+    raise UserError(f"the batch holds {held}, but the model takes {', '.join(names)}: give the arrays these names")

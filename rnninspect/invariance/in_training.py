@@ -11,7 +11,7 @@ from rnninspect.invariance.probe import Disturbed, Outcome, gathered, outcome
 from rnninspect.invariance.trial import Trial
 
 Listed = Iterable[Sequence[tuple[Difference, Disturbed]]]
-_FIX = "y = torch.zeros_like(x)\ny[mask] = norm(x[mask])  # [N, F]: the batch statistics of real steps alone"
+_FIX = "y = torch.zeros_like(x)\ny[mask] = norm(x[mask])  # [N, F]: the batch statistics of only the real steps"
 _AS_IT_IS = "as the model is now, in evaluation, they do not change"
 
 

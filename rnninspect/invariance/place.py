@@ -242,5 +242,5 @@ def _described(tracing: Tracing, suspects: Sequence[Suspect], probe: str) -> Pla
         fix = "" if first.inner else layer_fix(first.call, tracing.calls, tracing.trial.model.live.framework, probe)
         return Place(tuple(names), where, evidence, fix, seen=first.seen)
     evidence |= {"rule": rule.rule, "recorded": rule.message}
-    named = f"that is {rule.rule}: {rule.message}" if first.rule else f"recorded there: {rule.rule}"
+    named = f"that is {rule.rule}: {rule.message}" if first.rule else f"a recording of it finds {rule.rule}"
     return Place(tuple(names), f"{where}; {named}", evidence, rule.fix)

@@ -162,10 +162,10 @@ def shown(path: str) -> str:
     """A result's place in what the model returns.
 
     >>> shown(""), shown("[0]"), shown("logits['a']"), shown("logits")
-    ('its result', 'result[0]', "result['logits']['a']", "result['logits']")
+    ('the result', 'result[0]', "result['logits']['a']", "result['logits']")
     """
     if not path:
-        return "its result"
+        return "the result"
     head, bracket, rest = path.partition("[")
     if path.startswith("["):
         return f"result{path}"

@@ -10,17 +10,17 @@ from rnninspect.invariance.probe import Outcome, Probe, amount
 
 class RowsMixed(Probe):
     name = "rows-mixed"
-    summary = "a row's result depends on the other rows of the batch, or on its place among them"
+    summary = "a row's result depends on the other rows of the batch, or on their order"
     why = (
-        "Rows that were sorted by length and not put back, a view that runs across the row axis, an axis taken for "
-        "another, a statistic over the batch: a row's result is then partly another's."
+        "Rows sorted by length and not put back, a view across the row axis, two axes mistaken for each other, "
+        "batch statistics: a row's result is then partly that of another row."
     )
     fix = "back = np.argsort(order)  # a sort is undone\nfinal = final[back]"
     place = 3
     threads = (
         Thread(
             "https://github.com/marian-nmt/marian/issues/254",
-            "The order of the test set changes what is decoded, because the batch decides how far.",
+            "The order of the test set changes the decoded text, because the batch limits its length.",
         ),
     )
 
@@ -30,4 +30,4 @@ class RowsMixed(Probe):
         return example(self.name)
 
     def message(self, outcome: Outcome) -> str:
-        return f"{{rows}}: {outcome.what}, they give other results, {amount(outcome)}"
+        return f"{{rows}}: {outcome.what}, they give different results, {amount(outcome)}"

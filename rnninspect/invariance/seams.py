@@ -94,7 +94,7 @@ def rows_permuted(rows: Order, order: Order, first: str) -> Finding:
     """The finding of `rows` that are sorted to be those of `order` and not put back."""
     expected, row = next((p, q) for p, q in zip(rows, order, strict=True) if p != q)
     since = f", since before its layer {first}" if first else ""
-    message = f"row {expected} is the batch's row {row}{since}"
+    message = f"result {expected} is that of row {row}{since}"
     return _finding("rows-permuted", message, "back = order.argsort()  # the sort undone\nfinal = final[back]")
 
 

@@ -155,7 +155,7 @@ def _refuse_no_lengths(one: Input) -> NoReturn:
     array = one.array
     if array.size and array.dtype.kind in "if" and max(array.shape, default=1) == array.size:
         raise ShapeError(f"lengths must be whole numbers from 0; {one.path} holds {array.ravel().tolist()[:8]}")
-    raise ShapeError(f"{one.path} has shape {list(array.shape)}, {array.dtype}: lengths are one a row")
+    raise ShapeError(f"{one.path} has shape {list(array.shape)}, {array.dtype}: there is one length per row")
 
 
 def _lengths(inputs: Sequence[Input], value: Any) -> list[Sequences]:
@@ -170,7 +170,7 @@ def _lengths(inputs: Sequence[Input], value: Any) -> list[Sequences]:
     if array.ndim == 2 and 1 in array.shape:
         array = array.reshape(-1)
     if array.ndim != 1 or not array.size:
-        raise ShapeError(f"lengths has shape {list(array.shape)}; one number a row is needed: [B]")
+        raise ShapeError(f"lengths has shape {list(array.shape)}; one number per row is needed: [B]")
     broken = array.dtype.kind == "f" and bool((array != np.floor(array)).any())  # NaN among them
     if (broken and not (array <= 1).all()) or (array < 0).any():
         raise ShapeError(f"lengths must be whole numbers from 0, got {array.tolist()[:8]}")
@@ -231,7 +231,7 @@ def _mask(inputs: Sequence[Input], value: Any) -> list[Sequences]:
         hides = name is not None and bool(PAD_IS_TRUE.search(last_name(name)))
         return [Sequences(np.asarray((array == 0 if hides else array != 0).any(2)), True)]  # of the words of each step
     if array.ndim != 2:
-        raise ShapeError(f"mask has shape {list(shape)}; one value a row and step is needed: [B, T]")
+        raise ShapeError(f"mask has shape {list(shape)}; one value per row and step is needed: [B, T]")
     if added:
         return [Sequences(array, True, name)]
     truth = array.astype(bool)

@@ -41,10 +41,10 @@ def _layer(tracing: Tracing, suspect: Suspect) -> str:
     if not suspect.inner:
         noun = "node" if tracing.trial.model.live.framework == "onnx" else "layer"
         layer = f"the {noun} {name} ({kind})" if suspect.call.name else f"the model itself ({kind})"
-        return f"{layer}, whose real inputs agree and whose {_results(suspect)} not"
+        return f"{layer}, whose real inputs are equal and whose {_results(suspect)} not"
     if not suspect.seen:
         return f"within {name}; in which of its layers is not seen"
-    place = f"the code of {name} ({kind}) itself" if suspect.call.name else f"the code of {name} itself"
+    place = f"the code of {name} ({kind})" if suspect.call.name else f"the code of {name}"
     if suspect.after is not None and suspect.before is not None:
         return f"{place}, between its layers {suspect.after.name} and {suspect.before.name}"
     if suspect.after is not None:

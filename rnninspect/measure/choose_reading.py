@@ -37,7 +37,7 @@ class Tolerance:
     def __post_init__(self) -> None:
         for name in ("rtol", "atol"):
             if not (isinstance(bound := getattr(self, name), Real) and float(bound) >= 0):  # which NaN is not
-                raise UserError(f"{argument(name, bound)}: needed is a number from 0")
+                raise UserError(f"{argument(name, bound)}: give a number from 0 on")
 
 
 # What measures every track of a trace: `measure_all`, or something that gives the same with more hands.

@@ -113,7 +113,7 @@ def _check_other_axis(slots: tuple[Slot, ...], states: list[Slot], outputs: Arra
     if lengths and all(len(top) == len(rows) and are_own_steps(rows, top) for top in tops):
         raise ShapeError(
             f"lengths has {lengths[0].array.size} values, but the batch has {len(rows)} rows, which the states are of; "
-            "give one length a row"
+            "give one length per row"
         )
 
 

@@ -35,4 +35,6 @@ def recorders_of(model: Any) -> list[Recorder]:
         )
     kind = type(model)
     kinds = "; ".join(f"{recorder.name}: {recorder.models}" for recorder in all_kinds)
-    raise UserError(f"a {kind.__module__}.{kind.__qualname__} is no model that can be recorded; known kinds: {kinds}")
+    raise UserError(
+        f"a {kind.__module__}.{kind.__qualname__} is not a model that can be recorded; known kinds: {kinds}"
+    )

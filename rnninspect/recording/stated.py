@@ -181,7 +181,7 @@ def _refuse_name(value: Any) -> None:
     if isinstance(value, str) and value != FULL:
         raise UserError(
             f"lengths={value!r}: an argument is read as it is called, so name it in record(lengths={value!r}); "
-            "give numbers here, one a row"
+            "give numbers here, one per row"
         )
 
 

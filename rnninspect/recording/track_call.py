@@ -152,7 +152,7 @@ class TrackCall:
         for k, track in enumerate(tops):
             h, c = (_part(parts, role, track, k, len(tops)) for role in ("h", "c"))
             if h is None:
-                raise ShapeError(f"final_state has no h for {track.name}: give one a direction, (forward, backward)")
+                raise ShapeError(f"final_state has no h for {track.name}: give one per direction, (forward, backward)")
             h = _one_a_row(h, "h", _outputs(track))
             c = None if c is None else _one_a_row(c, "c", _outputs(track))
             tracks.append(replace(track, final=h, cell=c))

@@ -84,7 +84,7 @@ def _notes(case: Case) -> list[str]:
     notes = list(case.reading.evidence.notes)
     notes += [worded(note) for note in case.weights.notes] if case.weights is not None else []
     notes += [
-        f"the lengths are stated as full, so the dump's own ({listed(lengths.reshape(-1).tolist())}) were not used"
+        f"the lengths are stated as full, so those of the dump ({listed(lengths.reshape(-1).tolist())}) were not used"
         for lengths in own_lengths
         if case.config.full_lengths == "stated" and (lengths != case.trace.steps).any()
     ]

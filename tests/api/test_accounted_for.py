@@ -101,8 +101,8 @@ def test_a_member_of_text_that_is_asked_for_is_refused(tmp_path: Path) -> None:
     [
         ("num_layers", 3, "to state it: layers=3"),
         ("config.batch_first", True, "to state it: batch_first=True"),
-        ("bidirectional", np.nan, "neither name nor shape says what it is"),
-        ("layers", 2.5, "neither name nor shape says what it is"),
+        ("bidirectional", np.nan, "neither its name nor its shape says what it is"),
+        ("layers", 2.5, "neither its name nor its shape says what it is"),
     ],
 )
 def test_an_attribute_of_the_layer_is_named_with_its_option(

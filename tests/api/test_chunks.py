@@ -82,7 +82,7 @@ def test_the_weights_tell_whether_it_went_on(chunks: dict[str, Any], cell: str) 
     (finding,) = compare(chunks, "reset", *weights)["findings"]
     assert finding["rule"] == "stale-initial-state"
     assert finding["fix"].startswith("outputs, state = layer(inputs, state)  # the state that the chunk before ended")
-    assert "not what the weights give from the state in which the chunk before ended" in finding["message"]
+    assert "not what the weights give from the final state of the previous chunk" in finding["message"]
     assert "from zeros" in finding["message"]
     assert finding["rows"] == [0, 1, 2, 3]
 
@@ -91,7 +91,7 @@ def test_without_weights_it_cannot_be_told(chunks: dict[str, Any]) -> None:
     """A dump that names no initial state, and no weights: not checked, with the reason, and not called clean."""
     report = compare(chunks, "reset")
     assert report["verdict"] == "unjudged"
-    assert "the chunk before it ended" in report["untested"]
+    assert "the final state of the previous chunk" in report["untested"]
     skipped = {n["rule"]: n["reason"] for n in report["not_checked"]}
     assert skipped["stale-initial-state"] == "needs weights"
 

@@ -57,7 +57,9 @@ def test_a_gru_goes_only_where_it_resets_alike(to: str, reset_after: bool) -> No
     """A GRU keeps both of its biases, and is refused where the reset gate is on the other side of the product."""
     weights = logical_weights(CellSpec("gru", reset_after=reset_after), two_biases=reset_after)
     if to not in (RESET_AFTER if reset_after else RESET_BEFORE):
-        with pytest.raises(UserError, match=f"{to} has no GRU that resets {'after' if reset_after else 'before'}"):
+        with pytest.raises(
+            UserError, match=f"{to} has no GRU that applies the reset gate {'after' if reset_after else 'before'}"
+        ):
             convert(weights, to)
         return
     after = moved(weights, to).layers[0]

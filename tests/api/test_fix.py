@@ -290,7 +290,7 @@ def test_wrong_weights_are_not_the_dumps_fault() -> None:
     """Gates in another order are to be mended in the weights, which is said."""
     case = correct(("gru", 1, 1), "tf1", False)
     injected = rules()["gate-order"].inject(case)
-    with pytest.raises(UserError, match="the weights, not the dump"):
+    with pytest.raises(UserError, match="the weights must be fixed, not the dump"):
         rnninspect.fix(build_case.dump(injected), weights=injected.weights, **about(("gru", 1, 1), "tf1", False))
 
 
@@ -393,7 +393,7 @@ def test_weights_tell_the_two_apart() -> None:
 def test_a_cause_that_is_impossible_is_refused() -> None:
     """A right dump has no cause to choose, and a name that is no rule's is none."""
     right = build_case.dump(correct(("gru", 1, 1), "tf1", False))
-    with pytest.raises(UserError, match="no possible cause"):
+    with pytest.raises(UserError, match="not a possible cause"):
         rnninspect.fix(right, cause="rows-permuted", convention="tf1", cell="gru")
     with pytest.raises(UserError, match="no-such-rule"):
         rnninspect.fix(right, cause="no-such-rule", convention="tf1", cell="gru")

@@ -29,19 +29,19 @@ def unused(**options: Any) -> list[str]:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"forget_bias": 1.0}, "forget_bias=1.0 was not used: it is for a run of the weights"),
+        ({"forget_bias": 1.0}, "forget_bias=1.0 was not used: it needs inputs and weights"),
         ({"clip": 3.0}, "clip=3.0 was not used"),
         ({"activation": "relu"}, "activation='relu' was not used"),
         (
             {"cell": "lstm", "reset_after": True},
-            "reset_after=True was not used: it means nothing to a cell of kind lstm",
+            "reset_after=True was not used: a cell of kind lstm has no such attribute",
         ),
-        ({"keep_order": True}, "keep_order=True was not used: nothing here reads backwards"),
-        ({"padding": "repeat"}, "padding='repeat' holds for no row: the padded outputs are zero"),
+        ({"keep_order": True}, "keep_order=True was not used: no direction here is backward"),
+        ({"padding": "repeat"}, "padding='repeat' is true of no row: the padded outputs are zero"),
         ({"state_batch_first": True}, "state_batch_first=True was not used: the state has no axis of layers"),
         ({"weights_convention": "keras"}, "weights_convention='keras' was not used: no weights were given"),
-        ({"merge_mode": "concat"}, "merge_mode='concat' was not used: one direction has nothing to be merged with"),
-        ({"initial_state": np.zeros((3, 4))}, "initial_state [3, 4] was not used: it is for a run of the weights"),
+        ({"merge_mode": "concat"}, "merge_mode='concat' was not used: one direction has nothing to merge with"),
+        ({"initial_state": np.zeros((3, 4))}, "initial_state [3, 4] was not used: it needs inputs and weights"),
     ],
 )
 def test_an_option_without_effect_is_named(options: dict[str, Any], sentence: str) -> None:

@@ -140,7 +140,7 @@ def test_weights_alone_do_not_say(tmp_path: Path) -> None:
     path = tmp_path / "m.weights.h5"
     keras_file(tmp_path / "m.keras", sequential(), "lstm", "lstm_1").with_suffix(".h5").rename(path)
     message = refusal(path)
-    assert "nothing says that they are one stack; state layers=2 if each reads the one before it, or pick" in message
+    assert "nothing says that they form one stack; give layers=2 if each reads the one before it, or pick" in message
     stacked = read(path, layers=2)
     assert stacked.weights.notes[0].endswith("are read as one stack: as \ufdd0layers=2\ufdd1 states")
     assert "activations are not stated in the file" in stacked.remarks[0]
@@ -182,7 +182,7 @@ def test_modules_of_other_names_are_not(scopes: list[tuple[str, str]], tmp_path:
     """Two modules whose widths chain: listed, and picked by name."""
     arrays = {key: array for prefix, suffix in scopes for key, array in torch_lstm(prefix, suffix).items()}
     np.savez(tmp_path / "w.npz", **arrays)  # type: ignore[arg-type]
-    assert "nothing says that they are one stack" in refusal(tmp_path / "w.npz")
+    assert "nothing says that they form one stack" in refusal(tmp_path / "w.npz")
     assert read(tmp_path / "w.npz", scopes[-1][0].rstrip(".")).weights.depth == 1
 
 

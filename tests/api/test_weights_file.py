@@ -147,7 +147,9 @@ def test_names_of_two_frameworks_are_decided_by_the_dump() -> None:
 
 def test_no_frameworks_names_are_refused() -> None:
     """Names that no framework gives: they are shown, and what to state."""
-    with pytest.raises(ShapeError, match=r"no framework's names of recurrent weights: a, b; state weights_convention="):
+    with pytest.raises(
+        ShapeError, match=r"no known framework names recurrent weights so: a, b; state weights_convention="
+    ):
         read_layer(named({"a": np.ones(1), "b": np.ones(1)}), LayerConfig())
     with pytest.raises(UserError, match="found no torch weights"):
         read_layer(named({"a": np.ones(1)}), LayerConfig(), "torch")

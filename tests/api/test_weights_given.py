@@ -120,7 +120,7 @@ def test_nested_states_say_that_cells_in_a_list_are_layers() -> None:
     assert rnninspect.fix(outputs, states, rtol=1e-6, **options).changes == ()
     wrong = [states[0], [np.roll(part, 1, 0) for part in states[1]]]
     assert "rows-permuted" in {f.rule for f in rnninspect.inspect(outputs, wrong, rtol=1e-6, **options).findings}
-    with pytest.raises(UserError, match="nothing says that they are one stack"):
+    with pytest.raises(UserError, match="nothing says that they form one stack"):
         rnninspect.inspect(outputs, states[1], **options)
 
 
@@ -134,7 +134,7 @@ def test_two_cells_in_a_list_are_directions_or_layers() -> None:
     both = ran([*cell(FEATURES), *cell(FEATURES)], "keras")
     assert [(t.layer, t.direction) for t in both.tracks] == [(0, "forward"), (0, "backward")]
     listed = [*cell(FEATURES), *cell(UNITS)]
-    with pytest.raises(UserError, match="nothing says that they are one stack; state layers=2"):
+    with pytest.raises(UserError, match="nothing says that they form one stack; give layers=2"):
         ran(listed, "keras")
     stack = rnninspect.run(INPUTS, weights=listed, convention="keras", layers=2)
     assert [(t.layer, t.direction) for t in stack.tracks] == [(0, "forward"), (1, "forward")]

@@ -100,7 +100,7 @@ def test_weights_of_other_features_are_said(folder: Path, capsys: pytest.Capture
     """Weights for another number of features than the batch has: both numbers."""
     np.savez(folder / "weights.npz", **torch_weights(features=5))  # type: ignore[arg-type]
     assert call(["run", str(folder / "batch.npz"), "--weights", str(folder / "weights.npz"), "-q"]) == 2
-    assert "layer 0 forward has weights for 5 features a step, but the inputs have 2" in capsys.readouterr().err
+    assert "layer 0 forward has weights for 5 features per step, but the inputs have 2" in capsys.readouterr().err
 
 
 def test_a_model_of_several_layers_lists_them(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -122,7 +122,7 @@ def test_a_model_of_several_layers_lists_them(folder: Path, capsys: pytest.Captu
 
 
 CANNOT_GO = {
-    "gru": (torch_weights("gru"), "tf1", "tf1 has no GRU that resets after the recurrent product"),
+    "gru": (torch_weights("gru"), "tf1", "tf1 has no GRU that applies the reset gate after the recurrent product"),
     "projection": (torch_weights(projection=2), "keras", "keras has no projection"),
 }
 
@@ -133,7 +133,7 @@ def test_what_cannot_go_is_refused_with_the_reason(name: str, folder: Path, caps
     arrays, to, phrase = CANNOT_GO[name]
     line = fails(folder, arrays, ["convert", "weights.npz", "--to", to, "-o", "out.npz"], capsys)
     assert phrase in line
-    assert "moving weights cannot make up for it" in line
+    assert "which no change of the weights can replace" in line
 
 
 def test_unknown_names_and_formats_are_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -126,7 +126,7 @@ def test_arrays_that_no_argument_is_called_like_are_named() -> None:
         (("nowhere:Model", "batch.npz"), "No module named 'nowhere'"),
         (("checked_models:Nobody", "batch.npz"), "has no attribute 'Nobody'"),
         (("checked_models", "batch.npz"), "neither a model file (.keras, .onnx) nor package.module:name"),
-        (("checked_models:number", "batch.npz"), "is no model that can be run"),
+        (("checked_models:number", "batch.npz"), "is not a model that can be checked"),
         (("weights.pt", "batch.npz"), "a torch file holds weights"),
         (("none.onnx", "feed.npz"), "none.onnx: no such file"),
         (("none.keras", "feed.npz"), "none.keras: no such file"),

@@ -99,7 +99,7 @@ def test_attributes_of_another_cell_are_said_to_be_idle() -> None:
     batch = SAMPLES / "batch.npy"
     done = rnninspect("run", batch, "--lengths", "3,1,2", "--reset-after", "--forget-bias", "0", "--format", "json")
     assert done.code == 0
-    assert "--reset-after: of no meaning to a cell of kind lstm" in done.err
+    assert "--reset-after: not used: a cell of kind lstm has no such attribute" in done.err
     assert "--forget-bias" not in done.err
 
 

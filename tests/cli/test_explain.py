@@ -80,7 +80,7 @@ def test_explain_prints_all_of_it(name: str, capsys: pytest.CaptureFixture[str],
     assert example is not None
     parts = [rule.summary, rule.why, *rule.needs, example.summary, *example.before, *example.after]
     parts += [t for thread in rule.threads for t in (thread.url, thread.about)]
-    parts += [] if rule.needs else ["Evidence it needs: the final states alone."]
+    parts += [] if rule.needs else ["Data it needs: only the final states."]
     for part in parts:
         assert "".join(part.split()) in flat, part
     for convention in conventions().values():

@@ -154,7 +154,11 @@ def test_a_suffix_of_no_format_is_said_to_be_none(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "argument", "arrays"),
-    [("compare", DUMP, "fix DUMP -o"), ("run", "sample_data/batch.npy", "run --save"), ("demo", "lengths-ignored", None)],
+    [
+        ("compare", DUMP, "fix DUMP -o"),
+        ("run", ROOT / "sample_data" / "batch.npy", "run --save"),
+        ("demo", "lengths-ignored", None),
+    ],
 )
 def test_a_report_is_not_written_into_a_file_of_arrays(
     name: str, argument: object, arrays: str | None, tmp_path: Path
@@ -164,7 +168,8 @@ def test_a_report_is_not_written_into_a_file_of_arrays(
     refused = command(name, argument, "-o", target)
     assert (refused.code, refused.out, target.exists()) == (2, "", False)
     assert f"give --format json -o {tmp_path / 'x.json'}" in refused.err
-    assert ("(`rnninspect" in refused.err) == (arrays is not None) and (arrays or "") in refused.err
+    assert ("(`rnninspect" in refused.err) == (arrays is not None)
+    assert (arrays or "") in refused.err
     assert command(name, argument, "-q", "--format", "json", "--exit-zero", "-o", target).code == 0
 
 
@@ -196,7 +201,7 @@ def test_a_demo_is_run_and_fixed_as_the_framework_that_is_asked_for() -> None:
     assert {row["padding"] for track in right["tracks"] for row in track["rows"]} == {"none", "repeat"}
     needs_zeros = command("demo", "left-padded", "--convention", "keras", "--format", "json").json
     assert needs_zeros["convention"] == "tf1"
-    assert needs_zeros["notes"] == ["the example is a run read as tf1's; its fix is written for keras"]
+    assert needs_zeros["notes"] == ["the example was run as tf1; its fix is written for keras"]
 
 
 @pytest.mark.long
@@ -207,7 +212,7 @@ def test_the_course_is_a_frameworks_own(name: str) -> None:
     reports = {lesson["rule"]: lesson["report"] for lesson in course if lesson["report"]["command"] == "demo"}
     assert {rule for rule, report in reports.items() if report["findings"][0]["rule"] != rule} == set()
     others = {rule for rule, report in reports.items() if report["convention"] != name}
-    noted = {rule for rule, report in reports.items() if any("a run read as tf1's" in note for note in report["notes"])}
+    noted = {rule for rule, report in reports.items() if any("run as tf1" in note for note in report["notes"])}
     assert others == noted
     assert len(others) <= 6 * (name == "flax")
     assert "pack_padded_sequence" in reports["lengths-ignored"]["findings"][0]["fix"] or name == "flax"

@@ -104,10 +104,10 @@ def test_what_is_read_is_not_written(dump: dict[str, np.ndarray], tmp_path: Path
     (tmp_path / "link.npz").symlink_to(wrong)
     np.save(tmp_path / "h.npy", dump["h"])
     for target in (wrong, tmp_path / "link.npz", os.path.relpath(wrong)):
-        check_refused(rnninspect("fix", wrong, "-o", target, "-q"), "is read, too")
-    check_refused(rnninspect("fix", f"{wrong}#h", "--outputs", wrong, "-o", wrong, "-q"), "is read, too")
+        check_refused(rnninspect("fix", wrong, "-o", target, "-q"), "is also an input")
+    check_refused(rnninspect("fix", f"{wrong}#h", "--outputs", wrong, "-o", wrong, "-q"), "is also an input")
     state = ("--state", tmp_path / "h.npy")
-    check_refused(rnninspect("fix", wrong, *state, "-o", tmp_path / "h.npy", "-q"), "is read, too")
+    check_refused(rnninspect("fix", wrong, *state, "-o", tmp_path / "h.npy", "-q"), "is also an input")
     assert wrong.read_bytes() == before
 
 

@@ -209,7 +209,7 @@ def test_folders_patterns_and_lists(dumps: Path, capsys: pytest.CaptureFixture[s
         (["*.nothing"], "*.nothing: no such file"),
         (["empty", "--recursive"], "empty: no dump there"),
         (["@nowhere"], "there is no file nowhere with a list of dumps"),
-        (["a.npz", "b.npz", "--format", "json"], "take ndjson"),
+        (["a.npz", "b.npz", "--format", "json"], "use --format ndjson"),
         (["a.npz", "--resume"], "give -o FILE"),
         (["a.npz", "b.npz", "--format", "ndjson", "-o", "no/folder"], "cannot write"),
         (["a.npz", "--format", "ndjson", "--resume", "-o", "c.npz"], "holds no results"),

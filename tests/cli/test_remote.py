@@ -256,7 +256,7 @@ def test_results_appear_whole_or_not_at_all(memory: Any, monkeypatch: pytest.Mon
     assert rnninspect(*many, "-o", "memory://runs/out.ndjson").code == 0
     before = memory.cat_file("/runs/out.ndjson")
     assert before == rnninspect(*many, "memory://runs/out.ndjson").raw[: len(before)]
-    check_refused(rnninspect(*many, "--resume", "-o", "memory://runs/out.ndjson"), "--resume", "this machine")
+    check_refused(rnninspect(*many, "--resume", "-o", "memory://runs/out.ndjson"), "--resume", "a local results file")
 
     def stop(*_: Any) -> None:
         raise KeyboardInterrupt

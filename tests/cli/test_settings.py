@@ -105,7 +105,7 @@ def test_a_table_that_is_none_is_refused(text: str, project: Path) -> None:
     (project / "pyproject.toml").write_text(text)
     done = rnninspect("compare", DUMP, "-q")
     assert (done.code, done.raw, len(done.err.splitlines())) == (2, b"", 1)
-    assert "tool.rnninspect is no table" in done.err
+    assert "tool.rnninspect is not a table" in done.err
 
 
 def test_a_bad_variable_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -228,10 +228,10 @@ def test_a_cell_that_nothing_tells() -> None:
 
 
 REFUSED = [
-    ("torch", CellSpec("gru", reset_after=False), {}, "GRU that resets before the recurrent product"),
-    ("tf1", CellSpec("gru", reset_after=True), {}, "GRU that resets after the recurrent product"),
-    ("haiku", CellSpec("gru", reset_after=True), {}, "GRU that resets after"),
-    ("flax", CellSpec("gru", reset_after=False), {}, "GRU that resets before"),
+    ("torch", CellSpec("gru", reset_after=False), {}, "GRU that applies the reset gate before the recurrent product"),
+    ("tf1", CellSpec("gru", reset_after=True), {}, "GRU that applies the reset gate after the recurrent product"),
+    ("haiku", CellSpec("gru", reset_after=True), {}, "GRU that applies the reset gate after"),
+    ("flax", CellSpec("gru", reset_after=False), {}, "GRU that applies the reset gate before"),
     ("keras", CellSpec("lstm"), {"peepholes": True}, "peepholes"),
     ("onnx", CellSpec("lstm"), {"projection": 2}, "projection"),
     ("torch", CellSpec("lstm", recurrent_activation="hard_sigmoid"), {}, "other activation of the gates"),

@@ -49,7 +49,7 @@ def test_the_options_that_state_activations_are_those_of_the_framework(framework
     """What may be stated is named, and only that; one that was stated needs no word."""
     convention, spec = conventions.get(framework), CellSpec(cell)
     (sentence,) = activations_not_stated(convention, spec, {})
-    assert worded(sentence).endswith(f"taken; {options}")
+    assert worded(sentence).endswith(f"used; {options}")
     assert activations_not_stated(convention, spec, {"activation": "relu"}) == ()
 
 
@@ -202,7 +202,7 @@ def test_a_mask_of_a_time_major_run_may_lie_along_either_axes() -> None:
         rnninspect.run(inputs, lengths=[3, 3, 3, 3, 3, 3], **options)
     assert "lengths has 6 values, but the batch has 3 rows" in str(raised.value)
     assert worded(str(raised.value)).endswith(
-        "give one length a row, or batch_first=True if the other axis is the rows'"
+        "give one length per row, or batch_first=True if the other axis is the rows'"
     )
     with pytest.raises(rnninspect.UserError, match=r"lengths\[0\] is 7, lengths\[2\] is 9, but inputs has T=6 steps"):
         rnninspect.run(inputs, lengths=[7, 6, 9], **options)

@@ -123,7 +123,7 @@ def test_a_module_that_lacks_a_layer_is_no_stack() -> None:
     """`_l0` and `_l2` without `_l1`: what the upper one reads is not there; stated, they may be one."""
     torch = conventions.get("torch")
     arrays = {f"rnn.weight_{k}_l{n}": np.ones((16, 4)) for k in ("ih", "hh") for n in (0, 2)}
-    with pytest.raises(UserError, match="nothing says that they are one stack"):
+    with pytest.raises(UserError, match="nothing says that they form one stack"):
         torch.read_weights(arrays, LayerConfig())
     assert torch.read_weights(arrays, LayerConfig(layers=2)).depth == 2
 

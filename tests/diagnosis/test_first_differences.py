@@ -14,8 +14,8 @@ from rnninspect.measure.difference import EXPONENTS, differences, is_drift, stat
 LENGTHS, STEPS = (5, 2, 4), 5
 PRECISION = "rounding that grows with the steps: another precision, device or order of summation"
 FIRST = (
-    "every row that differs does so from its first step on: other weights, their layout, gate order or biases, or the "
-    "initial state"
+    "every differing row differs from its first step on (other weights, layout, gate order or biases, or another "
+    "initial state)"
 )
 SECOND = "step 0 agrees and step 1 does not: the forget bias or the recurrent kernel"
 MIXED = "some rows differ from their first step on and others later: the inputs themselves, lengths or masks"

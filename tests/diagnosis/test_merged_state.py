@@ -128,7 +128,7 @@ def test_a_dense_layer_behind_both_directions_is_left_open() -> None:
     assert "the final state that the layer itself gave" in " ".join(narrow.render().split())
     wide = rnninspect.inspect(outputs, np.tanh(both @ bridge), lengths=LENGTHS)
     assert [(f.rule, f.certainty) for f in wide.findings] == [("unexplained-state", "suspected")]
-    assert "give the layer's own final state" in wide.findings[0].message
+    assert "give the final state itself" in wide.findings[0].message
     both[1] = outputs[3, 1]
     report = rnninspect.inspect(outputs, both, lengths=LENGTHS)
     assert [(f.certainty, f.rows) for f in report.findings if f.severity == "error"] == [("proven", [1])]

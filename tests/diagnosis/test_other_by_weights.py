@@ -58,7 +58,7 @@ def test_without_weights_it_cannot_be_told() -> None:
     """Two dumps alone tell that they differ and from which step on; one line says what would tell by what."""
     findings = judge(against("f", 1.0, of_first=True).with_weights(None), rules()).findings
     assert [f.rule for f in findings] == ["unexplained-difference"]
-    assert findings[0].message.endswith("two dumps alone do not tell by what: give weights of either run")
+    assert findings[0].message.endswith("two dumps do not show the cause: give weights of either run")
 
 
 def test_two_right_dumps_are_not_accused() -> None:

@@ -122,7 +122,7 @@ def test_rows_that_a_note_explains_are_not_called_wrong() -> None:
     wrong; with the padding in it, it is a mistake, and rows are."""
     o = zeroed(outputs())
     for counts, noted, phrase in (
-        (LENGTHS, "pooled-state", "of no single step, as a note says"),
+        (LENGTHS, "pooled-state", "explained by a note"),
         (np.full(3, STEPS), None, "none as expected"),
     ):
         report = rnninspect.inspect(o, (o.sum(1) / counts[:, None]).astype(o.dtype), lengths=LENGTHS)

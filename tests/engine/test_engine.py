@@ -431,7 +431,7 @@ def test_results_are_the_callers_own() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"inputs": np.zeros((5, 7, 2))}, "layer 0 forward has weights for 3 features a step, but the inputs have 2"),
+        ({"inputs": np.zeros((5, 7, 2))}, "layer 0 forward has weights for 3 features per step, but the inputs have 2"),
         ({"inputs": np.zeros((5, 0, 3)), "mask": np.zeros((5, 0), bool)}, r"inputs are \(5, 0, 3\): a run needs"),
         ({"inputs": np.zeros((5, 7))}, r"inputs are \(5, 7\): a run needs \[B, T, F\]"),
         ({"mask": np.ones((5, 6), bool)}, r"mask is \(5, 6\), but the inputs have 5 rows and 7 steps"),
@@ -449,7 +449,7 @@ def test_layers_that_do_not_fit_are_said() -> None:
     narrow = replace(weights, layers=(*weights.layers[:2], *stack_of("gru", 2).layers[2:], *weights.layers[3:]))
     wrong = replace(weights.at(1, "forward"), input_kernel=np.zeros((3, 5, UNITS), np.float32))
     narrow = replace(weights, layers=(*weights.layers[:2], wrong, weights.layers[3]))
-    with pytest.raises(ShapeError, match="layer 1 forward has weights for 5 features a step, but layer 0 gives 8"):
+    with pytest.raises(ShapeError, match="layer 1 forward has weights for 5 features per step, but layer 0 gives 8"):
         run.run(batch_of(), narrow)
 
 

@@ -445,7 +445,9 @@ def test_hdf5_datasets_of_every_layout(tmp_path: Path) -> None:
     assert all(np.array_equal(read.arrays[f"dump/{name}"], values) for name in ("chunked", "packed", "big"))
     assert np.array_equal(read.arrays["mask"], values > 5)
     assert read.arrays["mask"].dtype == np.bool_
-    assert read.notes == ("left out, being no arrays of numbers: name (text), record ([('a', '<f4')]), words (text)",)
+    assert read.notes == (
+        "not read, because they are not arrays of numbers: name (text), record ([('a', '<f4')]), words (text)",
+    )
 
 
 def test_msgpack_as_flax_writes_it(tmp_path: Path) -> None:
@@ -473,7 +475,7 @@ def test_msgpack_as_flax_writes_it(tmp_path: Path) -> None:
     assert same(read.arrays["big"], whole)
     assert same(read.arrays["params/layers/1"], whole + 2)
     assert (read.arrays["step"].item(), read.arrays["rate"].item()) == (3, 0.5)
-    assert read.notes == ("left out, being no arrays of numbers: name (str), odd (bytes)",)
+    assert read.notes == ("not read, because they are not arrays of numbers: name (str), odd (bytes)",)
 
 
 def test_a_name_met_twice_is_refused(tmp_path: Path) -> None:

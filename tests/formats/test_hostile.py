@@ -174,7 +174,7 @@ def test_limits_by_name() -> None:
         assert limits() == Limits(seconds=3)
     assert limits() == Limits()
     for text in ("byte=1", "bytes=-1", "bytes=1e9", "bytes"):
-        with pytest.raises(UserError, match="needed is one of"):
+        with pytest.raises(UserError, match="give one of"):
             parsed((text,))
     check_size("x", "", 10)
     check_size("x", "", 1 << 20, 1)  # however far: it is little

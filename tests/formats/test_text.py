@@ -82,7 +82,7 @@ def test_numbers_in_prose_and_code_are_no_arrays(text: str) -> None:
 BROKEN = [
     ("h:\n[[0.5 1.5]\n [0.5 2.5]\n", r"line 4: its bracket is never closed.*begins in line 2"),
     ("h:\n[[0.5 1.5]\n [0.5]\n [0.5 2.5]]", r"line 3: a row of 1 numbers stands among rows of 2"),
-    ("h:\n[[0.5 1.5]\n [0.5 abc]]", r"line 3: 'abc' is no number"),
+    ("h:\n[[0.5 1.5]\n [0.5 abc]]", r"line 3: 'abc' is not a number"),
     ("h:\n 0.5 1.5]\n [0.5 2.5]\n [0.5 2.5]]", r"line 4: a \] closes no bracket"),
     ("(0 ,.,.) = \n 0.5 1.5\n 0.5\n[torch.FloatTensor of size 1x2x2]", r"line 3: a row of 1 numbers"),
 ]

@@ -127,7 +127,7 @@ def test_objects_beside_weights_are_left_out(tmp_path: Path, monkeypatch: pytest
     assert [name for name in file.arrays if "state_dict" in name] == [
         f"state_dict.{part}_l0" for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
     ]
-    assert file.notes == ("left out, being no arrays of numbers: settings (Settings)",)
+    assert file.notes == ("not read, because they are not arrays of numbers: settings (Settings)",)
 
 
 @pytest.mark.parametrize(

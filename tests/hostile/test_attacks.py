@@ -105,7 +105,7 @@ def test_what_is_no_array_is_refused(make: Callable[[], Any]) -> None:
 @pytest.mark.parametrize("name", ["rtol", "atol"])
 def test_tolerances_are_numbers_from_0(name: str, bound: Any) -> None:
     """A tolerance that no number can be held against is refused, and not taken for one."""
-    with pytest.raises(UserError, match=f"{name}=.*: needed is a number from 0"):
+    with pytest.raises(UserError, match=f"{name}=.*: give a number from 0 on"):
         inspect(OUTPUTS, OUTPUTS[:, 2], lengths=[3, 3], **{name: bound})
     assert inspect(OUTPUTS, OUTPUTS[:, 2], lengths=[3, 3], **{name: np.float32(0.1)}).ok
 
@@ -149,5 +149,5 @@ def test_lists_models_and_batches_are_not_overwritten(tmp_path: Path, monkeypatc
     ):
         done = rnninspect(*arguments.split())
         assert (done.code, done.err.count("\n")) == (2, 1), done
-        assert "that file is read, and would be lost; name another file" in done.err
+        assert "that file is an input and would be overwritten; name another file" in done.err
         assert {path.name: path.read_bytes() for path in Path().iterdir()} == before

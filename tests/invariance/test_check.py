@@ -131,11 +131,11 @@ def test_a_large_batch_is_cut() -> None:
         ((X, N), {"lengths": "lenghts"}, UnknownNameError, "unknown input for lengths 'lenghts'; did you mean"),
         ((X,), {"lengths": [5, 2]}, ShapeError, "no input has 2 rows of 5 steps or more"),
         ((X,), {"lengths": [9, 2, 3]}, ShapeError, "no input has 3 rows of 9 steps or more"),
-        ((X,), {"lengths": [[5, 2], [3, 1]]}, ShapeError, "one number a row is needed"),
+        ((X,), {"lengths": [[5, 2], [3, 1]]}, ShapeError, "one number per row is needed"),
         ((X,), {"lengths": [5, -1, 3]}, ShapeError, "whole numbers from 0"),
         ((X, N, N, N), {}, UserError, "does not take these inputs: TypeError"),
         ((), {}, UserError, "no arrays were given"),
-        ((X,), {"mask": torch.ones(3)}, ShapeError, r"one value a row and step is needed: \[B, T\]"),
+        ((X,), {"mask": torch.ones(3)}, ShapeError, r"one value per row and step is needed: \[B, T\]"),
     ],
 )  # fmt: skip
 def test_bad_input_is_one_line(inputs: Any, options: Any, kind: type[Exception], phrase: str) -> None:
@@ -147,7 +147,7 @@ def test_bad_input_is_one_line(inputs: Any, options: Any, kind: type[Exception],
 
 def test_what_is_no_model_is_refused() -> None:
     """A value that cannot be called, and a model without numbers, are refused."""
-    with pytest.raises(UserError, match=r"a builtins\.int is no model that can be run"):
+    with pytest.raises(UserError, match=r"a builtins\.int is not a model that can be checked"):
         check_padding(3, X)
     with torch.device("meta"):
         model = nn.Linear(3, 2)

@@ -273,4 +273,4 @@ def test_a_result_that_depends_on_the_longest_row_is_never_told_to_be_the_same_a
     report = check_padding(mean, X, LENGTHS, kwargs={"right": False}, probes=probes)
     assert [f.rule for f in report.findings] == ["rows-mixed" if probes else "depends-on-padded-width"]
     assert {p.probe: p.standing for p in report.probes}["alone"] == "differs"
-    assert probes or "cut to their own lengths, by themselves, they give other results" in report.findings[0].message
+    assert probes or "run alone and cut to their own lengths, they give different results" in report.findings[0].message

@@ -207,13 +207,13 @@ def test_the_command(capfd: pytest.CaptureFixture[str]) -> None:
     [
         (["right.onnx"], "give the arrays that it reads, --feed feed.npz"),
         (["missing.onnx", "--feed", "feed.npz"], "missing.onnx: no such file"),
-        (["--feed", "feed.npz", "feed.npz"], "and feed.npz is none"),
+        (["--feed", "feed.npz", "feed.npz"], "which feed.npz is not"),
         (["bad.onnx", "--feed", "feed.npz"], "bad.onnx: ONNX Runtime cannot load it"),
         (["right.onnx", "--feed", "other.npz"], "other.npz lacks n: the model reads x, n; the file has x"),
         (["right.onnx", "--feed", "shape.npz"], "the model does not run on shape.npz"),
         (["right.onnx", "--feed", "feed.npz", "more"], "it takes no arguments"),
-        (["-m", "right.onnx", "--feed", "feed.npz"], "and no module (-m)"),
-        (["feed.npz"], "feed.npz is no Python script"),
+        (["-m", "right.onnx", "--feed", "feed.npz"], "not a module (-m)"),
+        (["feed.npz"], "feed.npz is a file of arrays, not a Python script"),
         (["--lengths", "m", "right.onnx", "--feed", "feed.npz"], "unknown input of the graph for lengths 'm'"),
     ],
 )

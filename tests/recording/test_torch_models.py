@@ -504,7 +504,7 @@ def test_loops_that_change_their_state_or_their_rows() -> None:
 
 
 def test_misuse_is_one_clear_error() -> None:
-    """13: entering twice, a limit that is no number, lengths in the model's place; names without wrappers' parts."""
+    """13: entering twice, a limit that is not a number, lengths in the model's place; names without wrappers' parts."""
     model = made(Plain)
     recording = rnninspect.record(model)
     with recording:

@@ -50,7 +50,7 @@ def read_batch(
         inputs = inputs[..., None]
     if inputs.ndim != 3:
         raise ShapeError(
-            f"inputs are {inputs.shape}: a batch has 3 axes, rows, steps and features (2: one feature a step)"
+            f"inputs are {inputs.shape}: a batch has 3 axes (rows, steps, features), or 2 for one feature per step"
         )
     by_row = inputs.swapaxes(0, 1) if config.time_major else inputs
     rows, steps, _ = by_row.shape
@@ -65,8 +65,8 @@ def read_batch(
     if lengths is not None and np.shape(lengths) == (steps,) != (rows,):
         other = argument("batch_first" if config.time_major else "time_major", True)
         raise ShapeError(
-            f"lengths has {steps} values, but the batch has {rows} rows (inputs is {inputs.shape}); give one length a "
-            f"row, or {other} if the other axis is the rows'"
+            f"lengths has {steps} values, but the batch has {rows} rows (inputs is {inputs.shape}); give one "
+            f"length per row, or {other} if the other axis is the rows'"
         )
     real, lengths_read = resolve_mask(rows, steps, lengths, mask)
     if lengths_read is not None and (lengths_read > steps).any():

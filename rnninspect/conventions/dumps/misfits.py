@@ -54,8 +54,8 @@ def check_cell(slots: tuple[Slot, ...], config: LayerConfig) -> None:
     if config.cell is not None and pairs and not cells.get(config.cell).has_c:
         h, c = pairs[0]
         raise ShapeError(
-            f"{argument('cell', config.cell)} is stated, which has no cell state, and {c.name} {tuple(c.array.shape)} "
-            f"beside {h.name} is one: state {argument('cell', 'lstm')}, or leave {c.name} out"
+            f"{argument('cell', config.cell)} has no cell state, but {c.name} {tuple(c.array.shape)} beside "
+            f"{h.name} looks like one: give {argument('cell', 'lstm')}, or leave {c.name} out"
         )
     width = config.attributes.get("num_proj")
     units = outputs[0].array.shape[-1] if len(outputs) == 1 and outputs[0].array.ndim else width

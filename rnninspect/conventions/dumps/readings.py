@@ -50,11 +50,14 @@ def readings(
     Raises ShapeError with shapes and readings tried where none fits, a role is missing, or lengths or a mask fit none.
     """
     for role, missing in (
-        ("outputs", f"outputs (name them with {argument('outputs')}, or give inputs and weights, whose run has some)"),
+        (
+            "outputs",
+            f"outputs (name them with {argument('outputs')}, or give inputs and weights, from which they are computed)",
+        ),
         ("h", f"final state h (name it with {argument('state')})"),
     ):
         if not any(slot.role == role for slot in slots):
-            raise ShapeError(f"found no {missing}; found {shown(slots) or 'no array with a known role'}")
+            raise ShapeError(f"found no {missing}; found {shown(slots) or 'no array whose role is known'}")
     check_cell(slots, config)
     refuse_truths(slots)
     fitting: list[Reading] = []

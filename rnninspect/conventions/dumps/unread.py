@@ -49,7 +49,7 @@ def unread(arrays: Mapping[str, Array], slots: tuple[Slot, ...], rows: int, step
         shown = f"{name or 'the unnamed array'} {list(array.shape)} was not read"
         namesake = namesake_of(name, slots)
         if namesake is not None and namesake.array.shape == array.shape:
-            instead = f"{argument(OPTIONS[namesake.role], name)} would take it instead"
+            instead = f"{argument(OPTIONS[namesake.role], name)} chooses it instead"
             yield f"{shown}; {namesake.name}, which has its name and shape, is the {WORDS[namesake.role]} ({instead})"
         elif is_usual("mask", name) and not suits("mask", array):
             yield f"{shown}: a mask of steps is [B, T], and this one is none (a dropout's?)"
@@ -58,9 +58,9 @@ def unread(arrays: Mapping[str, Array], slots: tuple[Slot, ...], rows: int, step
         elif role is None and (option := _option(name, array)):
             yield f"{shown}; to state it: {option}"
         elif role is None:
-            yield f"{shown}; neither name nor shape says what it is"
+            yield f"{shown}; neither its name nor its shape says what it is"
         elif name_of_role.get(role):
-            instead = f"{argument(OPTIONS[role], name)} would take it instead"
+            instead = f"{argument(OPTIONS[role], name)} chooses it instead"
             yield f"{shown}; {name_of_role[role]} is the {WORDS[role]} ({instead})"
         else:
             yield f"{shown}; it looks like {WORDS[role]}: {argument(OPTIONS[role], name)}"

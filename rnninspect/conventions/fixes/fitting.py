@@ -37,8 +37,8 @@ _WEIGHTS: Mapping[Cell, Mapping[str, str]] = {
         "w = jnp.concatenate([w_ih.T, w_hh.T])  # [F + H, 4H]: the inputs' rows come first": (
             "w_i, w_h = w_ih.T, w_hh.T  # [F, 3H] and [H, 3H]"
         ),
-        "params['ii'], params['if'], params['ig'], params['io']  # one Dense a gate: i, f, g, o": (
-            "params['ir'], params['iz'], params['in']  # one Dense a gate: r, z, n"
+        "params['ii'], params['if'], params['ig'], params['io']  # one Dense per gate: i, f, g, o": (
+            "params['ir'], params['iz'], params['in']  # one Dense per gate: r, z, n"
         ),
         "params['ii']": "params['ir']",
         "params['hi']['bias'] = bias_ih + bias_hh  # one bias here; a GRU keeps hn's apart": (
@@ -52,7 +52,7 @@ _WEIGHTS: Mapping[Cell, Mapping[str, str]] = {
         "b = bias_ih + bias_hh  # one bias here: the sum of the two": (
             "b, b_1 = bias_ih, bias_hh  # of linear and linear_1: two biases here"
         ),
-        "params['ii']['kernel'] = weight_ih[:H].T  # [F, H] here, one kernel a gate": (
+        "params['ii']['kernel'] = weight_ih[:H].T  # [F, H] here, one kernel per gate": (
             "params['i']['kernel'] = weight_ih.T  # [F, H] here"
         ),
         "params['hi']['bias'] = bias_ih + bias_hh  # one bias here; a GRU keeps hn's apart": (
@@ -155,7 +155,7 @@ def of_either_cell(code: str) -> str:
     """Code for an LSTM where nothing tells the cell: each line that builds one says what a GRU has in its place.
 
     >>> of_either_cell("outputs, h, c = LSTM(units)(inputs)")
-    'outputs, h, c = LSTM(units)(inputs)  # or GRU(…), whose state is h alone'
+    'outputs, h, c = LSTM(units)(inputs)  # or GRU(…), whose state is only h'
     """
     lines = code.split("\n")
     return "\n".join(
@@ -164,4 +164,4 @@ def of_either_cell(code: str) -> str:
 
 
 def _of_gru(line: str) -> str:
-    return "or GRU(…), whose state is h alone" if re.search(r"\bc\b", line) else "or GRU(…)"
+    return "or GRU(…), whose state is only h" if re.search(r"\bc\b", line) else "or GRU(…)"

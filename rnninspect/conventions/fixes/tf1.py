@@ -39,7 +39,8 @@ TWO_DIRECTIONS: Mapping[str, str] = {
         "inverse = tf.argsort(order); final = tf.gather(tf.concat([state_fw.h, state_bw.h], 1), inverse)"
     ),
     "wrong-layer": "final = tf.concat([state_fw[-1].h, state_bw[-1].h], axis=1)  # MultiRNNCell: the top layer",
-    "output-residual": "final = tf.concat([state_fw.h, state_bw.h], axis=1)  # ResidualWrapper: the outputs alone",
+    "output-residual": "final = tf.concat([state_fw.h, state_bw.h], axis=1)  # ResidualWrapper changes only the "
+    "outputs",
 }
 FIXES: Mapping[str, str] = {
     "lengths-ignored": ("outputs, state = tf.nn.dynamic_rnn(cell, inputs, sequence_length=lengths, dtype=tf.float32)"),
@@ -71,7 +72,7 @@ FIXES: Mapping[str, str] = {
     "flat-gather-wrong-stride": (
         "index = tf.range(B) * T + lengths - 1  # time-major: (lengths - 1) * B + tf.range(B)"
     ),
-    "wrong-layer": "final = state[-1].h  # MultiRNNCell: one state a layer, the bottom layer first",
+    "wrong-layer": "final = state[-1].h  # MultiRNNCell: one state per layer, the bottom layer first",
     "layer-order-reversed": "bottom, top = state[0], state[-1]  # MultiRNNCell: the bottom layer first",
     "backward-not-flipped": "outputs_bw = tf.reverse_sequence(outputs_bw, lengths, seq_axis=1, batch_axis=0)",
     "backward-read-padding": "reversed_inputs = tf.reverse_sequence(inputs, lengths, seq_axis=1, batch_axis=0)",
@@ -80,7 +81,7 @@ FIXES: Mapping[str, str] = {
     "direction-missing": "final = tf.concat([state_fw.h, state_bw.h], axis=1)",
     "directions-interleaved": "outputs = tf.concat([outputs_fw, outputs_bw], axis=2)  # not a reshape of tf.stack",
     "output-dropout": "DropoutWrapper(cell, output_keep_prob=keep)  # 1.0 when evaluating; state.h keeps all",
-    "output-residual": "final = state.h  # ResidualWrapper adds the inputs to the outputs alone",
+    "output-residual": "final = state.h  # ResidualWrapper adds the inputs only to the outputs",
     "state-from-another-run": "outputs_value, state_value = sess.run([outputs, state], feed)  # both from one run",
     "stale-initial-state": (
         "outputs, state = tf.nn.dynamic_rnn("

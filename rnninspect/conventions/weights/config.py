@@ -123,5 +123,5 @@ def activations_not_stated(convention: Convention, spec: CellSpec, attributes: M
     shown = " and ".join(argument(name) for name in options)
     are, state = "are" if len(taken) > 1 else "is", "state" if len(options) > 1 else "states"
     return (
-        f"activations are not stated in the file of weights: {' and '.join(taken)} {are} taken; {shown} {state} others",
+        f"activations are not stated in the file of weights: {' and '.join(taken)} {are} used; {shown} {state} others",
     )

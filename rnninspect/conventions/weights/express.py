@@ -63,7 +63,7 @@ def attributes(convention: Convention, spec: CellSpec) -> dict[str, Any]:
         if name and (allowed is None or value in allowed):
             options[name] = int(value) if name in ("linear_before_reset", "input_forget") else value
         elif field == "reset_after":
-            lacking.append(f"GRU that resets {'after' if value else 'before'} the recurrent product")
+            lacking.append(f"GRU that applies the reset gate {'after' if value else 'before'} the recurrent product")
         else:
             lacking.append(_LACKING[field])
     if not lacking and convention.spec(spec.cell, options) != spec:
@@ -93,5 +93,5 @@ def refusal(convention: Convention, lacking: list[str]) -> UserError:
     """The error that says what cannot be expressed there."""
     parts = " and no ".join(dict.fromkeys(lacking))
     return UserError(
-        f"{convention.name} has no {parts}, and moving weights cannot make up for it: the layer cannot go there"
+        f"{convention.name} has no {parts}, which no change of the weights can replace: the layer cannot be converted"
     )

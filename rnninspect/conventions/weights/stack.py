@@ -248,7 +248,7 @@ def _check_chain(
     if not may_be_stated(placed, feeds, weights.depth):
         raise several(convention, scopes, "these weights hold several layers that are no stack", feeds)
     reason = (
-        "these weights hold several layers, and nothing says that they are one stack; state "
+        "these weights hold several layers, and nothing says that they form one stack; give "
         f"{argument('layers', weights.depth)} if each reads the one before it, or"
     )
     raise several(convention, scopes, reason, feeds, joint=" ")

@@ -15,7 +15,7 @@ from rnninspect.diagnosis.evidence.weight_search import fixed, tolerance
 from rnninspect.diagnosis.rule import Seen
 from rnninspect.measure.facts import TrackFacts
 
-NOT_IT = "the state in which the chunk before ended"
+NOT_IT = "the final state of the previous chunk"
 _NOT_GIVEN = f"the first step is not what the weights give from {NOT_IT}"
 
 

@@ -28,8 +28,8 @@ def explain(differences: list[TrackDifference], states: Sequence[StateDifference
         return "only the backward half of short rows differs: the reversal read the padding"
     steps = {int(s) for d in differing for s in _read_index(d)}
     if steps == {0}:
-        causes = "other weights, their layout, gate order or biases, or the initial state"
-        return f"every row that differs does so from its first step on: {causes}"
+        causes = "other weights, layout, gate order or biases, or another initial state"
+        return f"every differing row differs from its first step on ({causes})"
     if min(steps) == 1:
         return "step 0 agrees and step 1 does not: the forget bias or the recurrent kernel"
     if min(steps) == 0:

@@ -89,7 +89,7 @@ def _shown(case: Case, steps: Bools, kind: str) -> str:
     if enough and all((moving == steps).all() for moving in moves) and _differ(case):
         if kind == COUNTED:
             return "the outputs end after T - length steps" if _told_apart(case.trace.mask, steps) else ""
-        return "the outputs are zero, or stand still, at the real steps, and move at the padded ones"
+        return "the outputs are zero or constant at the real steps, and change at the padded ones"
     if kind == COUNTED and _end_there(case, steps):
         zero = np.any([f.final_zero for f in case.facts], axis=0)  # a zero is at any padded step
         if _told_apart(case.trace.mask[~zero], steps[~zero]):

@@ -44,7 +44,7 @@ class BackwardFinalAtLastStep(Rule):
         ),
         Thread(
             "https://discuss.pytorch.org/t/pytorch-lstm-output-not-match-hidden-state/114814/3",
-            "Why does the output at length - 1 equal the state for a row of one step, and for no longer row?",
+            "Why does the output at length - 1 equal the state only for rows of one step?",
         ),
     )
 

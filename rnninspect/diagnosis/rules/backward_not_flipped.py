@@ -45,15 +45,15 @@ class BackwardNotFlipped(Rule):
     threads = (
         Thread(
             "https://github.com/keras-team/keras/issues/1431",
-            "With go_backwards the outputs come in the order of reading, and merging them pairs other moments.",
+            "With go_backwards the outputs are in reading order, so merging them pairs different steps.",
         ),
         Thread(
             "https://github.com/keras-team/keras/pull/1674",
-            "A proposal to turn the outputs of go_backwards round, since people overlook that they are reversed.",
+            "A proposal to reverse the outputs of go_backwards, since users overlook that they are reversed.",
         ),
         Thread(
             "https://github.com/ContextScout/gcn_ner/issues/10",
-            "The backward outputs were joined to the forward ones unreversed; a clean-up had broken it.",
+            "A clean-up broke the code: backward outputs were joined to forward ones without being reversed.",
         ),
     )
 

@@ -26,7 +26,7 @@ HALVES = {"forward": "fw", "backward": "bw"}
 
 class CellHiddenSwapped(Rule):
     name = "cell-hidden-swapped"
-    summary = "c equals the output at the final step and h does not: the two were unpacked in the wrong order"
+    summary = "c equals the output at the final step and h does not: they were unpacked in the wrong order"
     why = (
         "TensorFlow's LSTMStateTuple and Flax's carry are (c, h); PyTorch and Keras return (h, c). Unpacking one in "
         "the order of the other swaps them, and since both have the same shape nothing fails."
@@ -42,11 +42,11 @@ class CellHiddenSwapped(Rule):
     threads = (
         Thread(
             "https://github.com/microsoft/nni/pull/2842",
-            "A correction of the order in which the two states of an LSTM are taken.",
+            "A fix of the order in which the two states of an LSTM are unpacked.",
         ),
         Thread(
             "https://github.com/asyml/texar-pytorch/issues/198",
-            "Code in (h, c) and a manual in (c, h), carried over from TensorFlow.",
+            "The code returns (h, c); its documentation, taken from TensorFlow, says (c, h).",
         ),
         Thread(
             "https://github.com/keras-team/keras/pull/11726",

@@ -46,11 +46,11 @@ class FlatGatherWrongStride(Rule):
     threads = (
         Thread(
             "https://github.com/aymericdamien/TensorFlow-Examples/issues/153",
-            "The flat index of a row's last step, worked out for batch-major and for time-major outputs.",
+            "The flat index of a row's last step, for batch-major and for time-major outputs.",
         ),
         Thread(
             "https://github.com/MichelDeudon/neural-combinatorial-optimization-rl-tensorflow/issues/5",
-            "Gathering by position alone from a time-major tensor picks other rows' values.",
+            "Gathering from a time-major tensor with a batch-major index picks other rows' values.",
         ),
     )
 

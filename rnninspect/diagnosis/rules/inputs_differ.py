@@ -52,7 +52,7 @@ class InputsDiffer(Rule):
         else:
             steps = min(case.trace.steps, here.shape[1], there.shape[1])
             apart = _apart(here[:, :steps], there[:, :steps], case.trace.mask[:, :steps])
-            rows, how = apart > _rounding(here, there), f"up to {apart.max(initial=0.0):.2g} apart over real steps"
+            rows, how = apart > _rounding(here, there), f"by up to {apart.max(initial=0.0):.2g} over real steps"
         if not rows.any() or _agree_in_other_order(case, here, there):
             return
         off = np.flatnonzero(rows).tolist()
@@ -78,7 +78,7 @@ class InputsDiffer(Rule):
             yield Proposal(
                 self.name,
                 f"{describe_rows(off, rows.size)}: the outputs of the two dumps are equal, and their inputs are not "
-                f"(up to {apart.max():.2g} apart over real steps): those of one of them are not what its run read",
+                f"(by up to {apart.max():.2g} over real steps): those of one of them are not what its run read",
                 frozenset((f.track.layer, f.track.direction, b) for f in case.facts for b in off),
                 severity="warning",
                 certainty="suspected",

@@ -29,7 +29,7 @@ class InputsReshapedNotTransposed(Rule):
         "as (T, B, F) has the right shape, but every row holds pieces of other rows; only a transpose moves the "
         "axes."
     )
-    fix = "inputs = inputs.swapaxes(0, 1)  # not reshape, which keeps the numbers in order and cuts them anew"
+    fix = "inputs = inputs.swapaxes(0, 1)  # not reshape, which keeps the order of the numbers"
     group = "Rows, axes, layers"
     place = 10
     needs = ("outputs", "inputs", "weights")
@@ -39,11 +39,11 @@ class InputsReshapedNotTransposed(Rule):
     threads = (
         Thread(
             "https://github.com/jessicayung/blog-code-snippets/issues/6",
-            "The training data must be transposed before they are viewed, or the series are cut across.",
+            "The training data must be transposed before view, or each row mixes several series.",
         ),
         Thread(
             "https://github.com/ThomasDelteil/HandwrittenTextRecognition_MXNet/issues/9",
-            "A reshape in place of the steps' stacking orders the numbers differently, in the same shape.",
+            "A reshape where steps should be stacked gives the same shape with the numbers in another order.",
         ),
     )
 
@@ -62,8 +62,8 @@ class InputsReshapedNotTransposed(Rule):
                 off = frozenset[Place]().union(*(places(f, f.mismatched) for f in case.facts)) if and_back else None
                 yield Proposal(
                     self.name,
-                    f"{describe_rows(rows, len(rows))}: the outputs follow from inputs {how}{and_back}, rows and steps "
-                    "mixed",
+                    f"{describe_rows(rows, len(rows))}: the outputs follow from inputs {how}{and_back}, which "
+                    f"mixes rows and steps",
                     off or frozenset[Place]((f.track.layer, f.track.direction, b) for f in case.facts for b in rows),
                     kind="state" if off else "fact",
                     strength=STRONG,

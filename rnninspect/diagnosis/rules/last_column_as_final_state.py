@@ -36,7 +36,7 @@ class LastColumn(Rule):
         ),
         Thread(
             "https://github.com/thtrieu/qclass_dl/issues/1",
-            "Somebody simplifies the selection of last steps to outputs[-1], and the results turn terrible.",
+            "After the selection of last steps was simplified to outputs[-1], the results became useless.",
         ),
     )
 

@@ -38,7 +38,7 @@ class LayerOrderReversed(Rule):
         ),
         Thread(
             "https://github.com/OpenNMT/OpenNMT-py/issues/61",
-            "Does h_n run through a layer's directions first, or through all layers of one direction?",
+            "Is h_n ordered by layer first, or by direction first?",
         ),
     )
 

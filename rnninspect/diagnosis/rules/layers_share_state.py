@@ -35,7 +35,7 @@ class LayersShareState(Rule):
         ),
         Thread(
             "https://github.com/shen1994/ChatRobot/issues/3",
-            "Both layers of a decoder start from the one layer's state of the encoder, and the results are bad.",
+            "Both layers of a decoder start from the state of a one-layer encoder, and the results are bad.",
         ),
     )
 

@@ -58,11 +58,11 @@ class LeftPadded(Rule):
         ),
         Thread(
             "https://github.com/keras-team/keras/issues/10456",
-            "The manual of pad_sequences speaks of padding at the end, while its default pads in front.",
+            "The documentation of pad_sequences says that it pads at the end; by default it pads in front.",
         ),
         Thread(
             "https://github.com/tensorflow/tensorflow/issues/30745",
-            "A reader takes cuDNN's demand for padding on the right for a demand for padding on the left.",
+            "Somebody misreads cuDNN's requirement of right padding as left padding.",
         ),
     )
 

@@ -27,7 +27,7 @@ class LengthExceedsTime(Rule):
     threads = (
         Thread(
             "https://github.com/pytorch/pytorch/issues/146744",
-            "A length larger than the time axis fails in packing with an error that does not say so.",
+            "Packing with a length larger than the time axis fails, with an error that does not say so.",
         ),
     )
 

@@ -40,7 +40,7 @@ _LIKELY = "seems to have read the padding, and its outputs to have been zeroed a
 
 class LengthsIgnored(Rule):
     name = "lengths-ignored"
-    summary = "every final state is the last column, computed by reading the padding, although some rows are shorter"
+    summary = "every final state is the last column, computed from the padding, although some rows are shorter"
     why = (
         "The layer was called without the lengths (or ignores them), so it went on reading the padding: the outputs "
         "past a row's end are computed values, and the final state is the state after the last padded step."
@@ -54,15 +54,15 @@ class LengthsIgnored(Rule):
     threads = (
         Thread(
             "https://github.com/tensorflow/tensorflow/issues/27981",
-            "The manual called sequence_length a matter of speed; without it the final state has read padding.",
+            "The documentation called sequence_length a matter of speed; without it the final state reads padding.",
         ),
         Thread(
             "https://github.com/pytorch/pytorch/issues/517",
-            "Zero padding still moves the state, through the biases; the request from which packing came.",
+            "Zero padding still changes the state, through the biases; this request led to packing.",
         ),
         Thread(
             "https://github.com/keitakurita/practical-torchtext/issues/5",
-            "A classifier reads the last step of a padded batch, which is right for the longest sentence alone.",
+            "A classifier reads the last step of a padded batch, which is right only for the longest sentence.",
         ),
     )
 
@@ -98,8 +98,8 @@ class LengthsIgnored(Rule):
         yield from proposal(
             self,
             seen,
-            f"{{rows}}: final_state.h equals outputs at step {steps - 1}, {which}, whose values were computed; these"
-            f" sequences end at step {ends}, so the state has read padding" + half * bool(backward),
+            f"{{rows}}: final_state.h equals outputs at step {steps - 1}, {which}, whose values were computed; "
+            f"these sequences end earlier (at step {ends}), so the state has read padding" + half * bool(backward),
             steps=(steps - 1,),
             strength=2,
             spoils=backward,

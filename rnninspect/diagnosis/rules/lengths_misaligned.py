@@ -68,7 +68,7 @@ class LengthsMisaligned(Rule):
             yield from proposal(
                 self,
                 [Seen(facts, rows)],
-                f"{{rows}}: final_state.h ends at other rows' lengths; the lengths that {whose} "
+                f"{{rows}}: final_state.h is at the last step by another row's length; the lengths that {whose} "
                 f"[{listed(used, 12)}], a permutation of those given",
                 evidence={"lengths_used": used[:64]},
                 strength=-1 if not several else 0 if -1 in used else 1 if ended is None else 2,
@@ -102,7 +102,7 @@ class LengthsMisaligned(Rule):
             yield from proposal(
                 self,
                 [Seen(facts, ends != facts.ends) for facts in case.facts],
-                "{rows}: the outputs end at other rows' lengths; the lengths that were really used are "
+                "{rows}: the outputs end at another row's length; the lengths that were really used are "
                 f"[{listed(ends.tolist(), 12)}], a permutation of those given",
                 kind="padding",
                 evidence={"lengths_used": ends.tolist()[:64]},

@@ -51,7 +51,7 @@ class LengthsRescaled(Rule):
     threads = (
         Thread(
             "https://github.com/ShankHarinath/DeepSpeech2-Keras/issues/3",
-            "The loss is given the length of the inputs where it needs that of the network's shorter outputs.",
+            "The loss is given the lengths of the inputs instead of those of the network's shorter outputs.",
         ),
         Thread(
             "https://github.com/openspeech-team/openspeech/issues/76",
@@ -91,7 +91,7 @@ class LengthsRescaled(Rule):
                 self,
                 [Seen(facts, _ends_at(facts, used))],
                 f"{{rows}}: final_state.h equals outputs at step {ratio} * length - 1, one ratio for all rows; "
-                + (OF_STATES if stand else "the lengths belong to a time axis of another scale")
+                + (OF_STATES if stand else "the lengths count steps of another scale")
                 + cut_in_words(facts, _ends_at(facts, used) & (used > np.ceil(lengths * float(ratio)))),
                 evidence={"ratio": str(ratio)},
                 strength=1 if 1 in ratio.as_integer_ratio() else 0,
@@ -109,7 +109,7 @@ class LengthsRescaled(Rule):
                 self,
                 told,
                 f"{{rows}}: the outputs repeat from 1/{stride} of the stated length on, one ratio for all rows: the "
-                "run ended there, and the lengths belong to a time axis of another scale",
+                "run ended there, and the lengths count steps of another scale",
                 kind="fact",
                 certainty="suspected",
                 alternatives=("mask-hole",),

@@ -13,8 +13,8 @@ from rnninspect.diagnosis.evidence.padding_taken import COUNTED, padding_taken
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, places, proposal
 
 SKIPPED = (
-    "{{rows}}: {how}: the run left out the data and read the padding; its mask, or {what} given here, is the wrong way "
-    "round (true at padding)"
+    "{{rows}}: {how}: the run skipped the data and read the padding; its mask, or {what} given here, is "
+    "inverted (true at padding)"
 )
 COUNTED_PADDING = (
     "{{rows}}: {how}: the run read as many steps as each row has padding, T - length, and not as many as are real; its "
@@ -24,10 +24,10 @@ COUNTED_PADDING = (
 
 class MaskInverted(Rule):
     name = "mask-inverted"
-    summary = "the padding was read and the real steps left out: a mask, or lengths counted on it, the wrong way round"
+    summary = "the padding was read and the real steps left out: a mask, or lengths counted from it, is inverted"
     why = (
         "In Keras, and where a loop holds the state at masked steps, true is a real step; torch's key_padding_mask is "
-        "true at padding. Given the wrong one, a layer runs over the padding alone, and nothing fails: states and "
+        "true at padding. Given the wrong one, a layer runs over only the padding, and nothing fails: states and "
         "outputs have the usual shapes and sizes."
     )
     fix = "mask = np.arange(inputs.shape[1]) < lengths[:, None]  # true at real steps, as the layer takes it; run again"
@@ -59,11 +59,11 @@ class MaskInverted(Rule):
         ),
         Thread(
             "https://github.com/lucidrains/halonet-pytorch/pull/6",
-            "A mask that was true at valid places was filled in as if true were padding: the padding alone was read.",
+            "A mask that was true at valid places was applied as if true were padding: only the padding was read.",
         ),
         Thread(
             "https://github.com/rasbt/LLMs-from-scratch/issues/1061",
-            "Of two functions of PyTorch, one takes true for what is to be read and one for what is not.",
+            "In two functions of PyTorch, true means opposite things: read this, or skip this.",
         ),
     )
 

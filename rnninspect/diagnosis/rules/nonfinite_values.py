@@ -42,7 +42,7 @@ class NonfiniteValues(Rule):
     threads = (
         Thread(
             "https://github.com/junhyukoh/caffe-lstm/issues/3",
-            "A network gives NaN on the GPU alone; one NaN spreads through all that follows it.",
+            "A network gives NaN only on the GPU; one NaN spreads through everything after it.",
         ),
         Thread(
             "https://github.com/ragulpr/wtte-rnn/issues/50",
@@ -147,7 +147,7 @@ def _where(facts: TrackFacts) -> str:
     place = real if facts.mask[row, step] else "a padded step"
     padded_only = not (facts.nonfinite & facts.mask).any()
     origin = "; no real step holds any, so it comes from the padding" if padded_only else ""
-    return f"the first of them is {value} at row {row}, step {step}, unit {unit}, {place}{origin}"
+    return f"the first {value} is at row {row}, step {step}, unit {unit}, {place}{origin}"
 
 
 def _reach(state: Bools) -> str:

@@ -30,8 +30,8 @@ class OutputDropout(Rule):
     )
     why = (
         "DropoutWrapper(output_keep_prob), or dropout after the layer, changes the outputs but not the state: at the "
-        "last step each unit is either 0 or the state's value times 1/keep. That is right in training and a surprise "
-        "at inference."
+        "last step each unit is either 0 or the state's value times 1/keep. That is right in training, but not at "
+        "inference."
     )
     fix = "dropped = dropout(outputs)  # a copy, after the state was taken; none when evaluating: run again without"
     group = "What the state holds"
@@ -44,7 +44,7 @@ class OutputDropout(Rule):
     threads = (
         Thread(
             "https://github.com/monikkinom/ner-lstm/issues/23",
-            "The wrapper's keep probability is a constant, and so drops outputs at inference too.",
+            "The wrapper's keep probability is a constant, so outputs are dropped at inference too.",
         ),
         Thread(
             "https://github.com/lilianweng/stock-rnn/issues/12",
@@ -52,7 +52,7 @@ class OutputDropout(Rule):
         ),
         Thread(
             "https://github.com/ageron/handson-ml/issues/111",
-            "The keep probabilities can be placeholders, so that testing need not drop anything.",
+            "The keep probabilities can be placeholders, so that nothing is dropped in testing.",
         ),
     )
 
@@ -65,7 +65,7 @@ class OutputDropout(Rule):
                 self,
                 [Seen(facts, rows & facts.mismatched)],
                 f"{{rows}}: at the expected step every unit of the outputs is 0 or {scale:.4g} times final_state.h: "
-                f"the outputs went through dropout with keep probability {1 / scale:.3g}, the state did not",
+                f"the outputs passed through dropout with keep probability {1 / scale:.3g}, the state did not",
                 evidence={"keep": round(1 / scale, 6)},
                 strength=2,
             )

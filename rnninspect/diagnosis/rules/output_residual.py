@@ -49,7 +49,7 @@ class OutputResidual(Rule):
         ),
         Thread(
             "https://github.com/una-dinosauria/human-motion-prediction/issues/68",
-            "A port differs from the original until the residual wrapper around the cell is accounted for.",
+            "A port differs from the original until it has the residual wrapper around the cell.",
         ),
     )
 

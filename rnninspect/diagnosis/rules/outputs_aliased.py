@@ -37,7 +37,7 @@ class OutputsAliased(Rule):
     threads = (
         Thread(
             "https://github.com/pytorch/pytorch/pull/142303",
-            "The loop in PyTorch's own manual appends one buffer again and again, so all steps show the last.",
+            "The loop in PyTorch's own documentation appends one buffer again and again, so all steps show the last.",
         ),
     )
 

@@ -39,7 +39,7 @@ class PaddingComputed(Rule):
     threads = (
         Thread(
             "https://github.com/google/flax/pull/2604",
-            "The review that settles that Flax's RNN does not set the outputs of padded steps to zero.",
+            "The review that decided that Flax's RNN does not zero the outputs of padded steps.",
         ),
         Thread(
             "https://github.com/jax-ml/jax/pull/15169",
@@ -67,7 +67,7 @@ class PaddingComputed(Rule):
             Seen(f, np.array([p == "computed" for p in f.padding]) & ~f.mismatched & (f.ends > 0) & past_the_end(f))
             for f in case.facts
         ]
-        message = "outputs past the end are neither zero nor repeated: the layer ran on over the padding"
+        message = "the padded outputs are neither zero nor repeated: the layer also ran over the padding"
         yield from of_padding(self, case, seen, "computed", message)
 
     def undo(self, case: Case) -> Iterable[Undone]:

@@ -50,7 +50,7 @@ class PaddingRepeats(Rule):
         ),
         Thread(
             "https://github.com/keras-team/keras/issues/1569",
-            "A request that masked steps show the last valid output instead of zeros, which Keras by then did.",
+            "A request that masked steps repeat the last valid output instead of zeros, as Keras did by then.",
         ),
     )
 

@@ -34,7 +34,7 @@ class PooledState(Rule):
         "zeros win the maximum over negative values, and a mean is divided by the number of steps of the longest "
         "row, so the vector of a row depends on the other rows of the batch."
     )
-    fix = f"h = outputs[np.arange(B), lengths - 1]  # or pool the real steps alone:\npooled = {_MEAN}"
+    fix = f"h = outputs[np.arange(B), lengths - 1]  # or pool only the real steps:\npooled = {_MEAN}"
     fixed_in = "arrays"
     group = "What the state holds"
     place = 10
@@ -42,11 +42,11 @@ class PooledState(Rule):
     threads = (
         Thread(
             "https://github.com/facebookresearch/InferSent/issues/51",
-            "The maximum over a padded batch takes in zeros, and a sentence's vector depends on its batch.",
+            "The maximum over a padded batch includes zeros, so a sentence's vector depends on its batch.",
         ),
         Thread(
             "https://github.com/pytorch/pytorch/pull/2751",
-            "pad_packed_sequence gets an argument for the padding's value: max pooling would select zeros.",
+            "pad_packed_sequence gets an argument for the padding value, since max pooling would select zeros.",
         ),
         Thread(
             "https://github.com/brightmart/text_classification/issues/40",

@@ -34,7 +34,7 @@ class PrecisionDrift(Rule):
         ),
         Thread(
             "https://github.com/keras-team/tf-keras/issues/772",
-            "The same, on one kind of GPU alone, gone with float64 or on another machine.",
+            "The same, only on one kind of GPU; it disappears in float64 and on another machine.",
         ),
     )
 

@@ -24,7 +24,7 @@ class RowsDropped(Rule):
         "of those still running. Code that uses it for the whole batch misses the other rows, or assigns the states "
         "to the wrong rows."
     )
-    fix = "h = outputs[np.arange(len(outputs)), lengths - 1]  # every row's own; c must be kept in the loop, row by row"
+    fix = "h = outputs[np.arange(len(outputs)), lengths - 1]  # every row's own; keep c in the loop, row by row"
     group = "Rows, axes, layers"
     place = 11
     needs = ("outputs",)
@@ -91,7 +91,7 @@ def _running(kept: StateRows) -> str:
         return ""
     ended = np.delete(kept.lengths, list(kept.rows))
     still = kept.lengths[list(kept.rows)]
-    return ", those still running at the end of a loop whose batch shrinks" if still.min() > ended.max() else ""
+    return ", still running at the end of a loop that drops ended rows" if still.min() > ended.max() else ""
 
 
 RULE = RowsDropped()

@@ -54,11 +54,11 @@ class RowsPermuted(Rule):
         ),
         Thread(
             "https://github.com/mead-ml/mead-baseline/pull/677",
-            "Undoing the sort in place wrote some rows' results over those of others.",
+            "Undoing the sort in place overwrote the results of other rows.",
         ),
         Thread(
             "https://github.com/pytorch/pytorch/issues/4927",
-            "Two sequences an example, each sorted by its own lengths, no longer belong together.",
+            "Two sequences per example, each sorted by its own lengths, no longer belong together.",
         ),
     )
 
@@ -123,7 +123,8 @@ class RowsPermuted(Rule):
             yield from proposal(
                 self,
                 seen,
-                f"{{rows}}: final_state.h is another row's final step; in batch order, the states are those of rows "
+                f"{{rows}}: final_state.h is the final step of another row; in batch order, the states are those "
+                f"of rows "
                 f"[{listed(told, 12)}]{how if permutation else '' if -1 in order else ', not each once'}"
                 + (copies.how if copies else ""),
                 fix=copies.fix if copies else self._fix_of_one_direction(case),

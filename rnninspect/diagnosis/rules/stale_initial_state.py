@@ -47,7 +47,7 @@ class StaleInitialState(Rule):
         ),
         Thread(
             "https://github.com/allenai/bilm-tf/issues/220",
-            "Is the state reset for each sentence? The author says that it never is in training.",
+            "Is the state reset for each sentence? The author says that it is never reset in training.",
         ),
     )
 
@@ -77,7 +77,7 @@ class StaleInitialState(Rule):
             yield from proposal(
                 self,
                 seen,
-                "{rows}: step 0 is not what the weights give from a zero state, and the later steps follow from it: "
+                "{rows}: step 0 is not what the weights give from a zero state, but the later steps follow from it: "
                 f"the row started from {origin}",
                 kind="fact",
             )

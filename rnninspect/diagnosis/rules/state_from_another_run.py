@@ -61,8 +61,8 @@ class StateFromAnotherRun(Rule):
         yield from proposal(
             self,
             seen,
-            f"{{rows}}: final_state.h is near the expected step, within {worst:.2g}, and equal to no step: outputs and "
-            "state come from two runs, or one was cast",
+            f"{{rows}}: final_state.h is close to the expected step, within {worst:.2g}, but equals no step: "
+            f"outputs and state come from two runs, or one was cast",
             certainty="suspected",
             evidence={"tolerance_that_would_pass": worst},
         )

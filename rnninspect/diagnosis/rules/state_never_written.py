@@ -34,7 +34,7 @@ class StateNeverWritten(Rule):
         "A loop allocates the state as zeros and writes a row's state where the row ends. If the loop stops early, "
         "writes only at the end of the longest row, or masks the write out, the other rows keep their zeros."
     )
-    fix = "h = outputs[np.arange(B), lengths - 1]  # each row's own last step; c only a new run can give"
+    fix = "h = outputs[np.arange(B), lengths - 1]  # each row's own last step; only a new run can give c"
     fixed_in = "arrays"
     group = "What the state holds"
     place = 9
@@ -43,7 +43,7 @@ class StateNeverWritten(Rule):
     threads = (
         Thread(
             "https://github.com/pytorch/rl/issues/3711",
-            "The state is stored at the batch's last step and looked for at the row's own: short rows get zeros.",
+            "The state is stored at the batch's last step but read at the row's own: short rows get zeros.",
         ),
     )
 

@@ -47,7 +47,7 @@ class StateReadBatchFirst(Rule):
     threads = (
         Thread(
             "https://github.com/pytorch/pytorch/issues/19675",
-            "With batch_first=True somebody expects the batch first in h_n too; it is the second axis.",
+            "Somebody expects the batch first in h_n with batch_first=True; it is the second axis.",
         ),
         Thread(
             "https://github.com/pytorch/pytorch/issues/34036",

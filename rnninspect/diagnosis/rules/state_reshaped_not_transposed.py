@@ -57,11 +57,11 @@ class StateReshaped(Rule):
     threads = (
         Thread(
             "https://github.com/graykode/nlp-tutorial/issues/38",
-            "Viewing the two directions' states as one vector a row mixes the rows, shown with numbers.",
+            "Viewing the two directions' states as one vector per row mixes the rows, shown with numbers.",
         ),
         Thread(
             "https://github.com/Stable-Baselines-Team/stable-baselines3-contrib/issues/111",
-            "States stored by sequence are reshaped to layers first where the axes had to be swapped.",
+            "States stored by sequence are reshaped to layers first, where a transpose was needed.",
         ),
         Thread(
             "https://github.com/OpenNMT/OpenNMT-py/issues/1521",

@@ -34,7 +34,7 @@ class TruncatedTimeAxis(Rule):
     threads = (
         Thread(
             "https://github.com/pytorch/pytorch/issues/1591",
-            "On several GPUs a part of the batch comes back shorter than it went in, and later layers break.",
+            "On several GPUs, part of the batch comes back with fewer steps, and later layers fail.",
         ),
         Thread(
             "https://github.com/pytorch/pytorch/issues/6299",
@@ -42,7 +42,7 @@ class TruncatedTimeAxis(Rule):
         ),
         Thread(
             "https://github.com/pytorch/pytorch/issues/144207",
-            "Packing and padding back drops the steps beyond the largest length without a word.",
+            "Packing and padding back silently drops the steps beyond the largest length.",
         ),
     )
 

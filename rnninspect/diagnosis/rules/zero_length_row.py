@@ -83,7 +83,7 @@ class ZeroLengthRow(Rule):
             yield from proposal(
                 self,
                 seen,
-                f"{{rows}}: length 0, so there is no final step; as for final_state.h, {HOLDS[kind]}",
+                f"{{rows}}: length 0, so there is no final step; of final_state.h: {HOLDS[kind]}",
                 severity="warning" if kind in ("initial", "zeros") else "error",
                 kind="fact",
                 evidence={"holds": kind},

@@ -31,4 +31,4 @@ def wrapped(model: Any, inputs: Sequence[Any]) -> LiveModel:
             return framework.wrap(model)
     kind = type(model)
     kinds = "; ".join(f"{one.name}: {one.models}" for one in frameworks().values())
-    raise UserError(f"a {kind.__module__}.{kind.__qualname__} is no model that can be run; known kinds: {kinds}")
+    raise UserError(f"a {kind.__module__}.{kind.__qualname__} is not a model that can be checked; known kinds: {kinds}")

@@ -23,10 +23,10 @@ _PRESUMED = (
 
 class More(Probe):
     name = "depends-on-padded-width"
-    summary = "how far the batch is padded changes the results of real steps"
+    summary = "the amount of padding changes the results of real steps"
     why = (
-        "The number of padded steps enters the result, although their values do not: a mean over T, a softmax over "
-        "scores that were multiplied by a mask, a position counted from the end of the batch."
+        "The number of padded steps affects the result, although their values do not: a mean over T, a softmax "
+        "over scores multiplied by a mask, a position counted from the end of the time axis."
     )
     fix = (
         "mean = (outputs * mask[..., None]).sum(1) / lengths[:, None]\n"
@@ -34,7 +34,7 @@ class More(Probe):
     )
     place = 2
     probe = "more"
-    holds = "more steps of padding, or fewer, change no real result"
+    holds = "more or fewer padded steps change no real result"
     order = 20
     threads = (
         Thread(
@@ -43,7 +43,7 @@ class More(Probe):
         ),
         Thread(
             "https://github.com/castorini/castor/issues/176",
-            "Trained models give other results at other batch sizes, which pad rows further.",
+            "Trained models give other results at other batch sizes, since rows get more padding.",
         ),
     )
 
@@ -73,9 +73,10 @@ class More(Probe):
         where = f" ({outcome.what})" if outcome.what else ""
         if outcome.disturbed is not None and not outcome.disturbed.exact:  # nor does a wider batch change anything
             return (
-                f"{{rows}}: cut to their own lengths, by themselves, they give other results{where}, {amount(outcome)}"
+                f"{{rows}}: run alone and cut to their own lengths, they give different results{where}, "
+                f"{amount(outcome)}"
             )
-        return f"{{rows}}: more or fewer steps of padding change the real results{where}, {amount(outcome)}"
+        return f"{{rows}}: more or fewer padded steps change the real results{where}, {amount(outcome)}"
 
 
 def _widened(trial: Trial, manner: Manner, base: Run) -> Iterator[list[tuple[Difference, Disturbed]]]:

@@ -37,8 +37,10 @@ class Noise(Probe):
     name = "reads-padding"
     summary = "other values in the padding change the results of real steps"
     why = (
-        "What is computed over padding reaches a real result: a final state that ran on over it, a backward direction "
-        "that began in it, a mean or an attention without a mask, a convolution or a batch statistic that counts it."
+        "A value computed from padded steps reaches a real result: a final state after the padded steps, a backward "
+        "direction that starts in them, a mean or attention without a mask, a convolution or batch statistics "
+        "that include "
+        "them."
     )
     fix = (
         "final = outputs[np.arange(B), lengths - 1]  # one direction only; of two, take both h_n\n"
@@ -52,11 +54,11 @@ class Noise(Probe):
     threads = (
         Thread(
             "https://github.com/AnubhavGupta3377/Text-Classification-Models-Pytorch/issues/5",
-            "The same sentence gives another result as soon as a longer one stands in the batch.",
+            "The same sentence gives another result once a longer one is in the batch.",
         ),
         Thread(
             "https://github.com/huggingface/transformers/issues/278",
-            "Padding symbols at the end of a sentence change what the model returns for it.",
+            "Padding tokens at the end of a sentence change what the model returns for it.",
         ),
     )
 

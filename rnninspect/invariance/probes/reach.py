@@ -61,8 +61,8 @@ class Reach(Probe):
     severity: Severity = "warning"
     summary = "no result depends on the first, or on the last, real step of any row"
     why = (
-        "An index one too small, lengths one too short, a slice that drops a step that is real: what stands there is "
-        "never learned from. A model that drops it on purpose is right: skip the probe for such a model."
+        "An index or a length is one too small, or a slice drops a real step, so nothing is learned from that step. "
+        "For a model that drops it on purpose, skip the probe."
     )
     fix = (
         "final = outputs[np.arange(B), lengths - 1]  # the last real step of n steps is n - 1; one direction only:\n"
@@ -75,7 +75,7 @@ class Reach(Probe):
     threads = (
         Thread(
             "https://github.com/Haiyang-W/GiT/issues/11",
-            "A model trained to predict the next token skips the last one: on purpose.",
+            "A model trained to predict the next token skips the last one on purpose.",
         ),
     )
 
@@ -114,8 +114,9 @@ class Reach(Probe):
     def message(self, outcome: Outcome) -> str:
         them = "them" if outcome.reason else "it"
         return (
-            f"{{rows}}: {outcome.reason or f'no other value at the {outcome.what} real step changes a result'}; where "
-            f"the model is not to read {them}, leave the probe out: {argument('skip', 'reach')}"
+            f"{{rows}}: "
+            f"{outcome.reason or f'no other value at the {outcome.what} real step changes a result'}; if the "
+            f"model should not read {them}, skip the probe: {argument('skip', 'reach')}"
         )
 
 

@@ -25,7 +25,7 @@ def card(report: ReportRecord, view: View) -> list[Text]:
     for sentence in _sentences(report):
         above += _text.hanging(Text("  "), Text(_text.clean(sentence, view.ascii)), view.width)
     above += _cause(report.findings[0], view) if report.findings else []
-    below = _named("and below", ", ".join(f"{f.rule} ({f.severity})" for f in report.findings[1:]), _text.QUIET, view)
+    below = _named("also", ", ".join(f"{f.rule} ({f.severity})" for f in report.findings[1:]), _text.QUIET, view)
     below += _named("next", next_step(report), _text.OK, view)
     room = LINES * 80 // min(view.width, 80) - len(above) - len(below)
     return [*above, *(_fix(report.findings[0], room, view) if report.findings else []), *below]
@@ -69,10 +69,10 @@ def why_clean(report: ReportRecord) -> str:
     if report.verdict != "clean":
         return ""
     if compared and all(row.noted_by for row in compared):
-        return "every state is what the note says, and no single step's output"
+        return "every state is explained by the note; none equals a single step"
     if not any(_words.standing(row) == "good" for row in compared):  # so what was compared is another run
         other = "the reference" if report.comparison else "a run of these inputs and weights"
-        return f"{other} gives these numbers"
+        return f"{other} gives the same numbers"
     good = [row for row in compared if _words.standing(row) == "good"]
     exact = all(row.steps for row in good) and not any(report.tolerance.values())
     all_tested = len(good) == sum(len(track.rows) for track in report.tracks)

@@ -90,9 +90,9 @@ def _whose(report: ReportRecord) -> str:
     reasons = list(dict.fromkeys(reasons))
     names = [str(belief["name"]) for belief in beliefs]
     if len(names) > 1:
-        because = f"; {names[0]} because: {_reasons(reasons)}" if reasons else ""
-        return f"read as {' or '.join(names)}, which is not decided{because}"
-    return f"read as {report.convention} because: {_reasons(reasons)}" if reasons else report.convention
+        because = f"; {names[0]} because of: {_reasons(reasons)}" if reasons else ""
+        return f"{' or '.join(names)} (undecided){because}"
+    return f"{report.convention}, because of: {_reasons(reasons)}" if reasons else report.convention
 
 
 def _reasons(because: list[str]) -> str:
@@ -120,7 +120,7 @@ def _list_entries(named: Mapping[str, Any], view: View) -> str:
 
 def _reading(report: ReportRecord, view: View) -> str:
     used = _text.clean(in_words(str(report.reading.get("used") or "")), view.ascii)
-    return used + (" (unlike what is usual or stated)" if used and report.reading.get("stated") is False else "")
+    return used + (" (not the usual or stated axes)" if used and report.reading.get("stated") is False else "")
 
 
 def _also_fit(report: ReportRecord, view: View) -> str:

@@ -66,7 +66,7 @@ def judged(row: Row) -> str:
     """Whether that is right, and what would have been."""
     wanted = row.expected_step
     if row.spoiled_by:
-        return f"at the expected step, yet not as it should be: {_text.clean(row.spoiled_by)}"
+        return f"at the expected step, but wrong: {_text.clean(row.spoiled_by)}"
     if row.noted_by:
         return f"no mistake, see the note {_text.clean(row.noted_by)}"
     match row.status:
@@ -79,7 +79,7 @@ def judged(row: Row) -> str:
         case "match" | "ambiguous" if wanted is None:
             return "lengths not known" if row.length is None else ""
         case "ambiguous":
-            return "as expected, but not there alone"
+            return "as expected, but also at other steps"
         case "match":
             return "as expected"
     return "" if wanted is None else f"expected step {wanted}"
@@ -100,7 +100,7 @@ def remarks(row: Row, total: int, verbose: bool = False, brief: bool = False) ->
     if unmatched and row.nearest_step is not None:
         notes.append(f"nearest step {row.nearest_step} {distance_text(row.distance)}")
     if row.margin is not None and not row.noted_by and (verbose or row.status in ("near", "none")):
-        notes.append(f"the next by {row.margin:.3g} more" if row.margin else "another as near")
+        notes.append(f"the next nearest by {row.margin:.3g} more" if row.margin else "another is equally near")
     padded = _elide.gaps(row.real, total)
     if padded and row.padding in _PADDING:
         where = _elide.list_slices(padded) if brief else _elide.name_steps(padded)
@@ -124,10 +124,10 @@ def tally(rows: Iterable[Row]) -> str:
     counts = Counter(_kind(row) for row in rows)
     expects = any(row.expected_step is not None for row in rows)
     standings: dict[str, str] = {
-        "bad": "not as expected" if expects else "equal to no step",
+        "bad": "not as expected" if expects else "not equal to any step",
         "good": "as expected",
-        "untested": "equal to a step, and not known whether to the last",
-        "noted": "of no single step, as a note says",
+        "untested": "equal to a step, but perhaps not the last",
+        "noted": "explained by a note",
         "silent": "without evidence",
         "unknown": "not compared",
     }

@@ -19,7 +19,10 @@ from rnninspect.report.renderers._templates import asset, clean_code, source, te
 from rnninspect.report.renderers.view import View
 
 NAME = "html"
-SUMMARY = "one self-contained page: a map of rows and steps a track, the units of a row on a click, findings and fixes"
+SUMMARY = (
+    "one self-contained page: a map of the rows and steps of each track, the units of a row on a click, "
+    "findings and fixes"
+)
 
 EXCERPT = 300_000  # numbers that a report should quote for this format: the units of several hundred rows
 SCRIPTS = ("palette.js", "heatmap.js", "steps.js", "units.js", "page.js")

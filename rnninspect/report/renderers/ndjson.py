@@ -13,7 +13,7 @@ from rnninspect.report.record import ReportRecord
 from rnninspect.report.renderers.view import View
 
 NAME = "ndjson"
-SUMMARY = "one JSON object a line: every row, every finding, then a summary; for many dumps and for grep"
+SUMMARY = "one JSON object per line: every row, every finding, then a summary; for many dumps and for grep"
 
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode

@@ -78,7 +78,7 @@ def _spans(selection: Selection, total: int, what: str) -> list[range]:
     for part in selection.split(","):
         span = re.fullmatch(r"\s*(\d{1,15})\s*(?:([-:])\s*(\d{1,15})?)?\s*", part, re.ASCII)
         if span is None:
-            raise UserError(f"{what} {selection!r} is no selection: write numbers and ranges, as in 0,2-5,60-")
+            raise UserError(f"{what} {selection!r} is not a selection: write numbers and ranges, as in 0,2-5,60-")
         first = int(span[1])
         before = span[2] == ":"  # as in Python, the end is not one of them
         last = first if span[2] is None else int(span[3]) - before if span[3] else max(total - 1, first)

@@ -28,7 +28,7 @@ class OutputsAreCellState(Rule):
         "layer, which the layer above reads, is h = o * tanh(c); c is not bounded by 1 and has not passed the output "
         "gate."
     )
-    fix = "steps.append(h)  # what is collected and handed up is h, not c\noutputs = np.stack(steps, axis=1)"
+    fix = "steps.append(h)  # collect and pass on h, not c\noutputs = np.stack(steps, axis=1)"
     group = "What the state holds"
     place = 8
     needs = ("outputs", "cell state")

@@ -40,7 +40,7 @@ class DirectionDuplicated(Rule):
         ),
         Thread(
             "https://github.com/ematvey/tensorflow-seq2seq-tutorials/issues/1",
-            "An encoder joins the forward outputs with themselves, by a slip of typing.",
+            "An encoder concatenates the forward outputs with themselves, by a typing error.",
         ),
     )
 

@@ -53,7 +53,7 @@ class DirectionsExchanged(Rule):
         ),
         Thread(
             "https://github.com/pytorch/pytorch/pull/74291",
-            "The documentation did not say how the halves of h_n go with the halves of the outputs.",
+            "The documentation did not say how the halves of h_n correspond to the halves of the outputs.",
         ),
     )
 
@@ -170,7 +170,7 @@ def _ways(case: Case) -> Iterator[_Way]:
             "states",
             False,
             True,
-            "the halves of final_state.h are exchanged: each is what the other direction's outputs end in",
+            "the halves of final_state.h are exchanged: each is the final step of the other direction",
             of_state,
         ),
         (

@@ -46,7 +46,7 @@ class DirectionsInterleaved(Rule):
     threads = (
         Thread(
             "https://github.com/pytorch/pytorch/issues/10838",
-            "The ONNX exporter puts the directions after the units, where they belong before them.",
+            "The ONNX exporter puts the directions after the units, instead of before them.",
         ),
         Thread(
             "https://github.com/pytorch/pytorch/pull/7809",

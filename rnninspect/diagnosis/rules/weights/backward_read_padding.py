@@ -36,7 +36,7 @@ class BackwardReadPadding(Rule):
     threads = (
         Thread(
             "https://github.com/pytorch/pytorch/issues/1811",
-            "Does a reversed batch begin with its padding? Drawn for both cases; packing does it right.",
+            "Does a reversed batch begin with its padding? Both cases are drawn; packing does it right.",
         ),
         Thread(
             "https://github.com/pytorch/pytorch/issues/1794",

@@ -28,7 +28,7 @@ class BiasDropped(WeightsRule):
     threads = (
         Thread(
             "https://github.com/keras-team/keras/pull/8307",
-            "cuDNN has two biases a gate and Keras' LSTM one: their sum does for an LSTM, and not for a GRU.",
+            "cuDNN has two biases per gate, Keras' LSTM one: their sum is right for an LSTM, but not for a GRU.",
         ),
         Thread(
             "https://github.com/google/flax/issues/3746",

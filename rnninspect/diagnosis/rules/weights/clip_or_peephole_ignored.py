@@ -25,11 +25,11 @@ class ClipOrPeepholeIgnored(WeightsRule):
     threads = (
         Thread(
             "https://github.com/microsoft/onnxruntime/issues/27224",
-            "ONNX asks for a clip before every activation, and one of them had none.",
+            "ONNX requires a clip before every activation; one of them had none.",
         ),
         Thread(
             "https://github.com/apache/tvm/pull/19633",
-            "A review finds that peepholes and projections are dropped in silence and the numbers are wrong.",
+            "A review finds that peepholes and projections are silently dropped, which gives wrong numbers.",
         ),
         Thread(
             "https://github.com/PaddlePaddle/Paddle/pull/15605",

@@ -26,11 +26,11 @@ class ForgetBias(WeightsRule):
     threads = (
         Thread(
             "https://github.com/apple/coremltools/issues/309",
-            "The converted model agrees on the first step alone; adding forget_bias to the bias by hand fixes it.",
+            "The converted model agrees only on the first step; adding forget_bias to the bias by hand fixes it.",
         ),
         Thread(
             "https://github.com/apache/tvm/pull/3410",
-            "A converter added forget_bias after the sigmoid; tests with forget_bias 0 had not noticed.",
+            "A converter added forget_bias after the sigmoid; tests with forget_bias 0 did not notice.",
         ),
         Thread(
             "https://github.com/tensorflow/tensorflow/issues/14223",

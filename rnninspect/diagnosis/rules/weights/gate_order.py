@@ -25,11 +25,11 @@ class GateOrder(WeightsRule):
     threads = (
         Thread(
             "https://github.com/CrispStrobe/CrispASR/pull/106",
-            "Weights from an ONNX file were read in PyTorch's gate order, and the speakers collapsed into one.",
+            "Weights from an ONNX file were read in PyTorch's gate order, and all speakers were taken for one.",
         ),
         Thread(
             "https://github.com/apple/coremltools/pull/93",
-            "The manual names one order of the gates and the code uses another.",
+            "The documentation names one gate order, the code uses another.",
         ),
         Thread(
             "https://github.com/tensorflow/tensorflow/issues/29308",

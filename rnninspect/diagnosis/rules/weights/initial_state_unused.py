@@ -64,8 +64,8 @@ class InitialStateUnused(Rule):
                 continue
             yield Proposal(
                 self.name,
-                f"{describe_rows(off.tolist(), case.trace.batch_size)}: {which} was given and not used: a run from it "
-                f"differs from the dump by {before:.2g}, one from zeros there by {after:.2g}",
+                f"{describe_rows(off.tolist(), case.trace.batch_size)}: {which} was given but not used: a run from "
+                f"it differs from the dump by {before:.2g}, a run from zeros by {after:.2g}",
                 frozenset((layer, direction, int(b)) for layer, direction in keys for b in off),
                 kind="fact",
                 evidence={"before": before, "after": after, "unused": [list(key) for key in keys]},

@@ -38,7 +38,7 @@ class RestartedWithinRow(Rule):
         "do not show it. If only some steps restart, an episode may begin there on purpose; whoever runs the whole "
         "row in one call gets other numbers."
     )
-    fix = "h = step(inputs[:, t], h)  # each step goes on from the h of the step before, not from zeros"
+    fix = "h = step(inputs[:, t], h)  # each step continues from the h of the step before, not from zeros"
     group = "What the state holds"
     place = 11
     needs = ("outputs", "inputs", "weights")
@@ -47,7 +47,7 @@ class RestartedWithinRow(Rule):
     threads = (
         Thread(
             "https://github.com/pytorch/rl/issues/1406",
-            "An LSTM's state is zero at every step in one kind of environment, and carried on in another.",
+            "An LSTM's state is reset at every step in one kind of environment, and carried on in another.",
         ),
         Thread(
             "https://github.com/tracel-ai/burn/issues/2701",
@@ -55,7 +55,7 @@ class RestartedWithinRow(Rule):
         ),
         Thread(
             "https://github.com/ikostrikov/pytorch-a2c-ppo-acktr-gail/issues/206",
-            "Are states reset where an episode begins inside a rollout? They are, in a place that is hard to find.",
+            "Are states reset where an episode begins inside a rollout? They are, but the code is hard to find.",
         ),
     )
 

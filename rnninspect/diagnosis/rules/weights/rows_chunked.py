@@ -29,7 +29,9 @@ class RowsChunked(Rule):
         "along the wrong axis while the state is carried on, one row continues another; shuffling the rows or "
         "running them separately then gives other numbers."
     )
-    fix = "outputs, state = layer(inputs, np.zeros((B, H)))  # every row from zeros; or the pieces in one long row"
+    fix = (
+        "outputs, state = layer(inputs, np.zeros((B, H)))  # every row from zeros; or join the pieces into one long row"
+    )
     group = "Rows, axes, layers"
     place = 9
     needs = ("outputs", "inputs", "weights")
@@ -39,7 +41,7 @@ class RowsChunked(Rule):
     threads = (
         Thread(
             "https://github.com/Lightning-AI/pytorch-lightning/pull/8145",
-            "The pieces of a batch, and which axis is split for them, while the state is handed from one to the next.",
+            "Along which axis is a batch split into chunks, if the state is passed from one to the next?",
         ),
     )
 

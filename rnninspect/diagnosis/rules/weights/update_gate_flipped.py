@@ -27,15 +27,15 @@ class UpdateGateFlipped(WeightsRule):
     threads = (
         Thread(
             "https://github.com/pytorch/pytorch/issues/20129",
-            "z and 1 - z trade places between two papers by one author; he says that either will do.",
+            "z and 1 - z are exchanged between two papers by one author, who says that either works.",
         ),
         Thread(
             "https://github.com/keras-team/keras/issues/785",
-            "Keras' formula is not the cited paper's; both work, with other weights.",
+            "Keras' formula is not that of the cited paper; both work, with different weights.",
         ),
         Thread(
             "https://github.com/mindspore-ai/mindspore/issues/149",
-            "A manual's update of the state has z on the wrong side.",
+            "The documented update of the state has z on the wrong side.",
         ),
     )
 
