@@ -139,7 +139,7 @@ invariance/__init__
 testing
 pytest_plugin
 cli/exit_codes cli/command_words cli/signals cli/overwrites
-cli/settings cli/output cli/progress cli/catalogue cli/grouped cli/param_types cli/inputs
+cli/settings cli/output cli/progress cli/catalogue cli/grouped cli/param_types cli/report_format cli/inputs
 cli/options cli/weights
 cli/fleet cli/taught cli/explain cli/* cli/__init__
 __init__

@@ -37,7 +37,7 @@ def chosen_format(ctx: click.Context, param: click.Parameter, value: str) -> str
         return name
     if not is_format(value):
         raise UnknownNameError("format", value, [format_ for format_, _ in renderers()])
-    if name and suffix not in _PLAIN:
+    if target and name and suffix not in _PLAIN:
         _refuse_arrays(target, suffix, ctx.info_name)
         from rnninspect.cli.output import note
 

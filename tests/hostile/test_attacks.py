@@ -129,7 +129,7 @@ def test_lengths_are_one_a_row(shape: tuple[int, ...]) -> None:
         assert inspect(outputs, states, lengths=lengths.reshape(shape)).ok
         return
     for batch, rows in ((outputs, states), (outputs[:3], states[:3])):
-        with pytest.raises(ShapeError, match="one length a row"):
+        with pytest.raises(ShapeError, match="one length per row"):
             inspect(batch, rows, lengths=lengths.reshape(shape))
 
 

@@ -50,10 +50,7 @@ def readings(
     Raises ShapeError with shapes and readings tried where none fits, a role is missing, or lengths or a mask fit none.
     """
     for role, missing in (
-        (
-            "outputs",
-            f"outputs (name them with {argument('outputs')}, or give inputs and weights, from which they are computed)",
-        ),
+        ("outputs", f"outputs (name them with {argument('outputs')}, or give inputs and weights to compute them)"),
         ("h", f"final state h (name it with {argument('state')})"),
     ):
         if not any(slot.role == role for slot in slots):
