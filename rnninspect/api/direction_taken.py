@@ -14,6 +14,7 @@ from rnninspect.diagnosis.two_side_by_side import side_by_side
 from rnninspect.errors import UserError
 from rnninspect.measure.one_or_two import ONE
 
+POOLED = "pooled-state"
 Make = Callable[[Arrays], Case]
 
 
@@ -39,13 +40,20 @@ def reading_joined(make: Make) -> Make:
 
 
 def check_direction(case: Case, changes: Sequence[Change]) -> None:
-    """Raise UserError where states were taken anew from outputs whose one direction nobody stated and nothing shows: of
-    two side by side the backward half would now be wrong."""
+    """Raise UserError where states were taken anew from outputs whose one direction, or whose two, nobody stated and
+    nothing shows: of two side by side the backward half ends at step 0, and pools look alike in both."""
     taken = [change.rule for change in changes if every_rule()[change.rule].moves == "h" or "outputs[" in change.code]
-    if taken and ONE in case.trace.source and case.weights is None:
-        units = case.facts[0].final.shape[1]
+    one = ONE in case.trace.source
+    if taken and case.weights is None and (one or (POOLED in taken and _two_by_widths_alone(case))):
+        units = sum(facts.final.shape[1] for facts in case.facts)
         raise UserError(
             f"{taken[-1]}: its fix depends on the direction, which nobody stated and nothing shows: one of {units} "
             f"units ends in its last step, and of two of {units // 2} side by side the second at step 0; state "
             f"{argument('direction', 'forward')} or {argument('bidirectional', True)}"
         )
+
+
+def _two_by_widths_alone(case: Case) -> bool:
+    """Whether one state `[B, 2H]` was read as that of two directions, and nobody stated how many there are."""
+    states = [slot for slot in case.dump.slots if slot.role == "h"]
+    return case.config.directions is None and case.trace.directions == 2 and len(states) == 1 and case.trace.layers == 1

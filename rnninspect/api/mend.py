@@ -84,6 +84,7 @@ def mend(
             continue
         seen = _ways(finding, case)[way]
         finding = _with_rows_of_its_pair(_decided(finding, seen, make, arrays, causes), report, seen)
+        finding = _with_rows_of_its_notes(finding, report)
         _check_outputs(finding, report, seen)
         if changes and (finding.rule, tuple(finding.rows)) == (changes[-1].rule, changes[-1].rows):
             raise UserError(
@@ -170,6 +171,15 @@ def _with_rows_of_its_pair(finding: Finding, report: Report, case: Case) -> Find
         return finding
     rows = {row for f in report.findings if f.rule == other for row in f.rows}
     return replace(finding, rows=sorted(rows.union(finding.rows)))
+
+
+def _with_rows_of_its_notes(finding: Finding, report: Report) -> Finding:
+    """The finding with the rows of notes of its rule, where every row is explained: what is pooled is so in both
+    directions, though in one the padding shows and in the other it does not."""
+    if any(f.rule not in every_rule() for f in report.findings):
+        return finding
+    rows = {row for f in report.findings if f.rule == finding.rule and f.severity == "note" for row in f.rows}
+    return replace(finding, rows=sorted(rows.union(finding.rows))) if rows else finding
 
 
 def _check_outputs(finding: Finding, report: Report, case: Case) -> None:

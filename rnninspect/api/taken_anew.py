@@ -26,8 +26,8 @@ LAST_STEPS = "h = outputs[np.arange(len(outputs)), lengths - 1]  # every row's o
 def all_taken_anew(
     wrong: Sequence[Finding], findings: Sequence[Finding], case: Case, make: Make, arrays: Arrays
 ) -> Change | None:
-    """Write the states anew from the outputs; None where not all that is wrong is of the states alone, the outputs are
-    not what the layer gave, or c of rows that have none would be missing.
+    """Write the states anew from the outputs; None where not all that is wrong is of the states alone, rows are wrong
+    that nothing explains, the outputs are not what the layer gave, or c of rows that have none would be missing.
 
     Args: `wrong`: those of `findings` that are to be mended.
 
@@ -47,7 +47,8 @@ def all_taken_anew(
         if case.reading.state_rows is not None:
             return None
     rows = {b for facts in case.facts for b in np.flatnonzero(facts.mismatched).tolist()}
-    if not rows:
+    explained = set().union(*(f.rows for f in wrong))
+    if not rows or (kept is None and not rows <= explained):  # nothing tells what the others hold, or that h is wrong
         return None
     finding = replace(wrong[0], rows=sorted(rows), alternatives=[])
     return carried_out_anew(gathered(case, LAST_STEPS), finding, case, arrays)

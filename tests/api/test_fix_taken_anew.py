@@ -76,3 +76,34 @@ def test_changed_outputs_hold_no_right_state(mistake: str) -> None:
     h = wrong["final_state"]
     with pytest.raises(UserError, match=r"run again|no known mistake"):
         rnninspect.fix({**wrong, "final_state": _moved(h, "permuted, then one row zero")}, convention="tf1")
+
+
+@pytest.mark.parametrize("rows", [[1], [0, 3]])
+def test_states_that_nothing_explains_are_not_overwritten(rows: list[int]) -> None:
+    """The twin: beside rows in another order others hold no step of any row, and whether those states or their outputs
+    are the wrong ones is not known."""
+    right = build_case.dump(correct_case("gru"))
+    h = right["final_state"][ORDER]
+    h[rows] = np.random.default_rng(0).normal(size=(len(rows), 5)) / 4
+    with pytest.raises(UserError, match="rows-permuted"):
+        rnninspect.fix({**right, "final_state": h}, convention="tf1")
+
+
+@pytest.mark.parametrize("stated", [None, "forward", "bidirectional"])
+def test_maxima_are_taken_anew_as_stated_in_both_halves(stated: str | None) -> None:
+    """Maxima over all steps are the same of one direction and of two: written is what the direction stated ends in, in
+    both halves, though zeros of the padding show in one half alone; nothing where none was stated."""
+    outputs = np.random.default_rng(0).normal(size=(5, 7, 6)).astype(np.float32)
+    outputs[..., :3] = -abs(outputs[..., :3])
+    outputs[..., 3:] = abs(outputs[..., 3:])
+    outputs[0, 3, :3] = 1  # a row whose maxima are its last step, in one half alone
+    outputs[np.arange(7) >= LENGTHS[:, None]] = 0
+    dump = {"output": outputs, "lengths": LENGTHS, "final": outputs.max(1)}
+    if stated is None:
+        with pytest.raises(UserError, match=r"direction|direction='forward'"):
+            rnninspect.fix(dump)
+        return
+    ends = outputs[np.arange(5), LENGTHS - 1]
+    if stated == "bidirectional":
+        ends[:, 3:] = outputs[:, 0, 3:]
+    np.testing.assert_array_equal(rnninspect.fix(dump, direction=stated).arrays["final"], ends)
