@@ -89,8 +89,8 @@ def test_states_that_nothing_explains_are_not_overwritten(rows: list[int]) -> No
         rnninspect.fix({**right, "final_state": h}, convention="tf1")
 
 
-@pytest.mark.parametrize("stated", [None, "forward", "bidirectional"])
-def test_maxima_are_taken_anew_as_stated_in_both_halves(stated: str | None) -> None:
+@pytest.mark.parametrize("direction", [None, "forward", "bidirectional"])
+def test_maxima_are_taken_anew_as_stated_in_both_halves(direction: str | None) -> None:
     """Maxima over all steps are the same of one direction and of two: written is what the direction stated ends in, in
     both halves, though zeros of the padding show in one half alone; nothing where none was stated."""
     outputs = np.random.default_rng(0).normal(size=(5, 7, 6)).astype(np.float32)
@@ -99,11 +99,11 @@ def test_maxima_are_taken_anew_as_stated_in_both_halves(stated: str | None) -> N
     outputs[0, 3, :3] = 1  # a row whose maxima are its last step, in one half alone
     outputs[np.arange(7) >= LENGTHS[:, None]] = 0
     dump = {"output": outputs, "lengths": LENGTHS, "final": outputs.max(1)}
-    if stated is None:
+    if direction is None:
         with pytest.raises(UserError, match=r"direction|direction='forward'"):
             rnninspect.fix(dump)
         return
     ends = outputs[np.arange(5), LENGTHS - 1]
-    if stated == "bidirectional":
+    if direction == "bidirectional":
         ends[:, 3:] = outputs[:, 0, 3:]
-    np.testing.assert_array_equal(rnninspect.fix(dump, direction=stated).arrays["final"], ends)
+    np.testing.assert_array_equal(rnninspect.fix(dump, direction=direction).arrays["final"], ends)
