@@ -59,13 +59,19 @@ def _halves(case: Case) -> list[Track] | None:
 
 
 def _taken_apart(case: Case, halves: list[Track]) -> Case | None:
-    """The case with both directions' states, where one state is their merge; of two, which were taken for directions
-    and are h and c then, in every row."""
+    """The case with both directions' states, where one state is their merge; of two arrays, which were taken for
+    directions and are h and c then, in every row. Halves of one array are no h and c."""
     states = [np.asarray(half.final) for half in halves if half.final is not None]
+    raw = case.raw("h")
+    if len(states) > 1 and raw is not None and raw.shape[-1] == sum(state.shape[1] for state in states):
+        return None
     for right, ends in _ends(case.trace, halves):
         for state in states:
             for name, merge in MERGES.items():
-                rows = _merged_rows(merge(*ends), state, case)
+                merged = merge(*ends)
+                if any(np.array_equal(merged, end) for end in ends):
+                    continue  # of one direction alone: what the other half holds is not explained
+                rows = _merged_rows(merged, state, case)
                 if _is_merge(rows, state, name, whole=len(states) > 1 or not right):
                     return _apart(case, halves, ends, state, (name, rows))
     return None

@@ -132,3 +132,17 @@ def test_a_dense_layer_behind_both_directions_is_left_open() -> None:
     both[1] = outputs[3, 1]
     report = rnninspect.inspect(outputs, both, lengths=LENGTHS)
     assert [(f.certainty, f.rows) for f in report.findings if f.severity == "error"] == [("proven", [1])]
+
+
+@pytest.mark.parametrize("planes", [True, False])
+def test_one_directions_own_states_are_no_maximum_of_both(planes: bool) -> None:
+    """Where one direction is the larger one in every unit, its states are the maximum of both: the other half, which
+    holds something else, is not passed over."""
+    rng = np.random.default_rng(0)
+    outputs = rng.uniform(0, 0.5, (5, 9, 6)) + np.repeat([0, 0.5], 3)
+    outputs[np.arange(9) >= LENGTHS[:, None]] = 0
+    halves = [rng.uniform(0, 0.5, (5, 3)), outputs[:, 0, 3:]]
+    state = np.stack(halves) if planes else np.concatenate(halves, 1)
+    for options in ({}, {"bidirectional": True}):
+        report = rnninspect.inspect(outputs, state, lengths=LENGTHS, **options)
+        assert [f.rule for f in report.findings] == ["unexplained-state"]
