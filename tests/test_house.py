@@ -56,6 +56,7 @@ measure/difference
 measure/decimals measure/casts measure/unflipped_half measure/directions measure/one_or_two measure/pairs measure/merged
 measure/hints measure/last_bits measure/dump_arrays measure/fitting measure/weigh
 diagnosis/once diagnosis/batch_axes diagnosis/case diagnosis/fix_code diagnosis/build_case diagnosis/state_in_hand
+diagnosis/own_names
 diagnosis/rule diagnosis/fixes
 diagnosis/evidence/cell_in_outputs diagnosis/evidence/cell_beside_state diagnosis/evidence/one_half
 diagnosis/evidence/pooling diagnosis/evidence/less_usual_pools diagnosis/evidence/joined_pools

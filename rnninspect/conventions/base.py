@@ -90,7 +90,8 @@ class Convention:
     `cells`: the kinds of cell whose weights it has names for. `borrows_names`: its variables are named as another
     framework's, which is the likelier owner of a file. `joins`: what a layer may read of the two directions below it.
     `classes`: what its layers are called, by cell; a cell class is called `…Cell`.
-    `fixes`: code that mends a mistake here better than the rule's own fix does, by the name of the rule.
+    `fixes`: code that mends a mistake here better than the rule's own fix does, by the name of the rule. `own_names`,
+    `own_calls`: what the arrays and the functions of a rule's own code are called here, where that is otherwise.
 
     Of its dumps: `files`: suffixes of files that speak for it, and how much. `prints`: what its arrays have around them
     where they are printed, and how much that speaks for it. `time_major`: its layers' own default.
@@ -124,6 +125,8 @@ class Convention:
     prior: float = 0.0
     joins: frozenset[Between] = frozenset({"concat"})
     fixes: Mapping[str, str] = {}
+    own_names: Mapping[str, str] = {}
+    own_calls: Mapping[str, str] = {}
     classes: Mapping[Cell, str] = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN"}
 
     two_directions: Mapping[str, str] = {}

@@ -80,6 +80,7 @@ class MXNet(RowConvention):
         "cell-hidden-swapped": "fw_h, fw_c, bw_h, bw_c = states[-4:]  # of the top layer; h comes first here",
         "cell-overwritten-by-hidden": "fw_h, fw_c, bw_h, bw_c = states[-4:]  # of the top layer; h comes first here",
     }
+    own_names: Mapping[str, str] = {"states": "h", "cells": "c"}
     fixes: Mapping[str, str] = {
         "lengths-ignored": (
             "outputs, states = cell.unroll(T, x, layout='NTC', merge_outputs=True, valid_length=lengths)"

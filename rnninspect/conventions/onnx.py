@@ -73,6 +73,7 @@ class Onnx(ScopedConvention):
         "inputs": (r"X",),
         "lengths": (r"sequence_lens",),
     }
+    own_names: Mapping[str, str] = {"outputs_apart": "Y", "states": "Y_h", "cells": "Y_c", "inputs": "x"}
     fixes: Mapping[str, str] = {
         "lengths-ignored": "session.run(None, {'X': x, 'sequence_lens': lengths.astype(np.int32)})",
         "last-column-as-final-state": "Y, Y_h, Y_c = session.run(None, feed); final = Y_h[0]  # not Y[-1]",

@@ -64,6 +64,7 @@ class Paddle(RowConvention):
         "initial_c": (r"initial_c",),
     }
     classes: Mapping[Cell, str] = {"lstm": "LSTM", "gru": "GRU", "rnn": "SimpleRNN"}
+    own_names: Mapping[str, str] = {"states": "h", "cells": "c", "inputs": "x"}
     fixes: Mapping[str, str] = {
         "lengths-ignored": "outputs, (h, c) = lstm(x, sequence_length=lengths)",
         "last-column-as-final-state": (

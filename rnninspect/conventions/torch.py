@@ -134,6 +134,38 @@ class Torch(RowConvention):
         ),
     }
 
+    own_names: Mapping[str, str] = {
+        "outputs": "output",
+        "outputs_fw": "output_fw",
+        "outputs_bw": "output_bw",
+        "inputs": "x",
+        "states": "h_n",
+        "cells": "c_n",
+    }
+    own_calls: Mapping[str, str] = {
+        'np.argsort(-lengths, kind="stable")': "torch.argsort(-lengths, stable=True)",
+        "order = [": "order = torch.tensor([",
+        "]  # the rows that": "])  # the rows that",
+        "np.split(outputs, 2, axis=-1)": "outputs.chunk(2, dim=-1)",
+        "np.split(h, 2, axis=-1)": "h.chunk(2, dim=-1)",
+        "np.maximum(lengths, 1)": "lengths.clamp(min=1)",
+        "np.maximum(mask.sum(1), 1)": "mask.sum(1).clamp(min=1)",
+        "np.array([": "torch.tensor([",
+        "np.isfinite(": "torch.isfinite(",
+        "np.inf).m": "torch.inf).am",
+        "np.argsort(": "torch.argsort(",
+        "np.arange(": "torch.arange(",
+        "np.where(": "torch.where(",
+        "np.concatenate(": "torch.cat(",
+        ", axis=": ", dim=",
+        ".transpose(0, 2": ".permute(0, 2",
+        ".transpose(1, 0, 2": ".permute(1, 0, 2",
+        ".transpose(1, 2": ".permute(1, 2",
+        ".transpose(2, 0": ".permute(2, 0",
+        "mask.argmax(1)": "mask.int().argmax(1)",
+        "mask[:, ::-1].argmax(1)": "mask.flip(1).int().argmax(1)",
+    }
+
     two_directions: Mapping[str, str] = {
         "last-column-as-final-state": (
             f"{_PACK}  # pad_packed_sequence unpacks output\n"

@@ -6,8 +6,9 @@ any other. Names are those of `Rule.fix`; `outputs` and `inputs` have the axes o
 
 from __future__ import annotations
 
-from rnninspect.core.trace import Track
+from rnninspect.core.trace import Ints, Track
 from rnninspect.diagnosis.case import Case
+from rnninspect.engine import cells
 
 
 def gathered(case: Case, plain: str) -> str:
@@ -83,6 +84,18 @@ def within_lengths(case: Case, rule: str) -> str:
     runs the layer again, within lengths, where these outputs are of a run past the ends of rows, as its state is."""
     ran_on = any("computed" in facts.padding for facts in case.facts) and case.convention.padding != "computed"
     return "last-column-as-final-state" if ran_on and case.trace.directions == 2 else rule
+
+
+def of_the_cell(case: Case, code: str, of_c: str) -> str:
+    """Code whose remark says `of_c` of the cell state: without that, where no layer is known to have one."""
+    cell = case.config.cell if case.weights is None else case.weights.spec.cell
+    has_c = cells.get(cell).has_c if cell is not None else any(t.cell is not None for t in case.trace.tracks)
+    return code if has_c else code.replace(of_c, "")
+
+
+def lengths_as(used: Ints, remark: str) -> str:
+    """The code that states these lengths `[B]`, row by row."""
+    return f"lengths = np.array([{', '.join(map(str, used.tolist()))}])  # {remark}"
 
 
 def top_tracks(case: Case) -> list[Track]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from rnninspect.conventions.base import Convention
 from rnninspect.core.cell import Cell
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.own_names import in_own_names
 from rnninspect.diagnosis.rule import Rule
 from rnninspect.engine import cells
 
@@ -77,18 +78,24 @@ def fix_in(rule: Rule, case: Case, layer: int | None = None) -> str:
 
     reading, trace, cell, in_hand = case.reading, case.trace, _cell_in_code(case), rule.in_hand(case)
     if in_hand and reading.evidence.decided:
-        return in_hand
+        return in_own_names(case, in_hand)
+    plain = in_hand or rule.code(case)
+
+    def fitted(theirs: str) -> str:
+        code = rule.fitted(case, theirs if cell is not None else of_either_cell(theirs))
+        return in_own_names(case, code) if code == plain else code
+
     below = layer if layer is not None and layer < trace.layers - 1 else None
     return fix_for(
         rule,
         case.convention,
         reading.evidence.decided,
         reading.time_major,
-        in_hand or rule.code(case),
+        in_own_names(case, plain),
         cell,
         trace.directions,
         below,
         trace.layers,
-        lambda theirs: rule.fitted(case, theirs if cell is not None else of_either_cell(theirs)),
+        fitted,
         rule.held_as(case),
     )

@@ -25,6 +25,7 @@ from rnninspect.diagnosis.cover import cover, explained_by, mismatched_places, u
 from rnninspect.diagnosis.evidence.weight_search import agrees
 from rnninspect.diagnosis.faults import skipping_faults
 from rnninspect.diagnosis.fixes import fix_in, lacking
+from rnninspect.diagnosis.own_names import in_own_names
 from rnninspect.diagnosis.rule import Place, Proposal, Rule, describe_rows, describe_tracks, listed, rows_of
 from rnninspect.diagnosis.rules import Rules
 from rnninspect.diagnosis.unexplained import (
@@ -290,6 +291,6 @@ def _finding(p: Proposal, left: frozenset[Place], case: Case, rule: Rule) -> Fin
         unexplained=unexplained,
         alternatives=list(p.alternatives),
         evidence=p.evidence,
-        fix=p.fix or fix_in(rule, case, layer),
+        fix=in_own_names(case, p.fix) or fix_in(rule, case, layer),
         why=rule.why,
     )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-from rnninspect.conventions.fixes.fitting import replaced
 from rnninspect.core.frozen import frozen
 from rnninspect.core.regex import regex
 from rnninspect.core.trace import Direction
@@ -20,21 +19,6 @@ _LETTERS = regex(r"[LDBH() ]+")
 _LISTED = regex(r"(.+?)\.(\d+)(?:\.([01]))?")  # `final_state.1`: the second of a list; `.1.0`: of a list of pairs
 _TOP_ALONE = ("B H", "B (D H)")  # one vector a row, of the top layer: what is right stands in the layer's own state
 
-_TORCH = {
-    'np.argsort(-lengths, kind="stable")': "torch.argsort(-lengths, stable=True)",
-    "order = [": "order = torch.tensor([",
-    "]  # the rows that": "])  # the rows that",
-    "np.argsort(": "torch.argsort(",
-    "np.arange(": "torch.arange(",
-    "np.split(outputs, 2, axis=-1)": "outputs.chunk(2, dim=-1)",
-    "np.split(h, 2, axis=-1)": "h.chunk(2, dim=-1)",
-    "np.concatenate(": "torch.cat(",
-    ", axis=": ", dim=",
-    ".transpose(": ".permute(",
-    "mask.argmax(1)": "mask.int().argmax(1)",
-    "mask[:, ::-1].argmax(1)": "mask.flip(1).int().argmax(1)",
-    "outputs": "output",
-}
 # From all layers forward, then all backward, two neighbours of which were joined, to each layer's own halves.
 _JOINED_ANEW = (
     "joined.reshape(L, B, D, -1).swapaxes(1, 2).reshape(D, L, B, -1).swapaxes(0, 1).swapaxes(1, 2).reshape(L, B, -1)"
@@ -145,8 +129,7 @@ def top_placed(case: Case, code: str) -> str:
     if not placed:
         return ""
     also = "; its c only a new run gives" * any(t.cell is not None for t in case.trace.tracks)
-    apart = ["outputs_fw, outputs_bw = np.split(outputs, 2, axis=-1)"] * ("outputs_fw" in code)
-    return in_torch(case, "\n".join([*apart, code, f"{placed}  # of the top layer{also}"]))
+    return f"{code}\n{placed}  # of the top layer{also}"
 
 
 def taken_at(case: Case, index: str) -> str:
@@ -156,14 +139,7 @@ def taken_at(case: Case, index: str) -> str:
     others = any(f.mismatched.any() and f.track.layer < case.trace.layers - 1 for f in case.facts)
     if others or within_lengths(case, "") or "lengths - 1" not in code:
         return ""
-    apart = "outputs_fw, outputs_bw = np.split(outputs, 2, axis=-1)\n" * ("outputs_fw" in code)
-    placed = top_placed(case, code) or in_torch(case, apart + code)
-    return f"{index}\n{placed.replace('lengths - 1', 'last_index')}"
-
-
-def in_torch(case: Case, code: str) -> str:
-    """Code for numpy arrays as that for torch's tensors, where these are such."""
-    return replaced(code, _TORCH) if _of_torch(case) else code
+    return f"{index}\n{(top_placed(case, code) or code).replace('lengths - 1', 'last_index')}"
 
 
 def _array_with_top(held: InHand, directions: int) -> str:

@@ -11,6 +11,7 @@ from rnninspect.core.finding import Finding, Severity
 from rnninspect.core.trace import Array, Bools, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.rows_of_other import RowsOfOther, drift, rows_of_other
+from rnninspect.diagnosis.own_names import in_own_names
 from rnninspect.diagnosis.rule import Rule, describe_rows, listed
 from rnninspect.diagnosis.unexplained import dumps_differ
 from rnninspect.measure.difference import TrackDifference, differences
@@ -28,7 +29,7 @@ def what_dumps_differ_by(case: Case, kept: Sequence[Rule]) -> Iterator[Finding]:
         return
     moved = rows_of_other(case)
     if moved is not None:
-        yield _of_rows(moved)
+        yield _of_rows(case, moved)
     elif (rows := _read_padding(case, limit)) is not None:
         yield _of_padding(case, rows)
     else:
@@ -117,7 +118,7 @@ def _real_steps(difference: TrackDifference, track: Track) -> Array:
     return track.outputs[:, : difference.real.shape[1]][difference.real]
 
 
-def _of_rows(moved: RowsOfOther) -> Finding:
+def _of_rows(case: Case, moved: RowsOfOther) -> Finding:
     from rnninspect.diagnosis.rules.rows_permuted import RULE
 
     order = moved.order
@@ -134,11 +135,14 @@ def _of_rows(moved: RowsOfOther) -> Finding:
         rows=which,
         explains=len(which),
         evidence={"rows_of_other": order[:64].tolist()},
-        fix=f"order = [{listed(order.tolist(), order.size)}]  # the rows of the second dump that these are\n"
-        + (
-            "outputs, h, lengths = (a[np.argsort(order)] for a in (outputs, h, lengths))  # rows first; c, inputs too"
-            if moved.states_moved
-            else "outputs = outputs[np.argsort(order)]  # of the dump whose outputs are not in the order of its inputs"
+        fix=in_own_names(
+            case,
+            f"order = np.array([{listed(order.tolist(), order.size)}])  # the rows of the second dump that these are\n"
+            + (
+                "outputs, h, lengths = (a[np.argsort(order)] for a in (outputs, h, lengths))  # c, inputs too"
+                if moved.states_moved
+                else "outputs = outputs[np.argsort(order)]  # of the dump whose outputs are in another order"
+            ),
         ),
     )
 

@@ -11,6 +11,8 @@ import numpy as np
 from rnninspect.core.finding import Finding
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.weight_search import agrees, compared, largest, lower_precision
+from rnninspect.diagnosis.fix_code import lengths_as
+from rnninspect.diagnosis.own_names import in_own_names
 from rnninspect.diagnosis.rule import Place, describe_rows, listed, rows_of
 from rnninspect.measure.difference import TrackDifference
 from rnninspect.measure.run_ends import ends_of_outputs, states_end_elsewhere
@@ -99,7 +101,7 @@ def ended_elsewhere(case: Case, left: frozenset[Place]) -> Finding | None:
         rows=rows,
         unexplained=rows,
         evidence={"lengths_used": ends[:64].tolist()},
-        fix=f"lengths = np.array([{listed(ends.tolist(), ends.size)}])  # where outputs and states end, row by row",
+        fix=in_own_names(case, lengths_as(ends, "where outputs and states end, row by row")),
     )
 
 

@@ -11,6 +11,7 @@ from rnninspect.core.finding import Finding
 from rnninspect.core.trace import Array, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.states_of_run import far_from_run
+from rnninspect.diagnosis.own_names import in_own_names
 from rnninspect.diagnosis.rule import describe_rows, listed
 from rnninspect.measure.decimals import decimals
 from rnninspect.measure.difference import EXPONENTS, FEW, StateDifference, precision, state_differences
@@ -113,5 +114,5 @@ def _unlike(case: Case, rule: str, difference: StateDifference, rows: list[int],
         explains=0 if cause == rule else len(rows),
         unexplained=rows if cause == rule else [],
         evidence={"largest": gap, "state": difference.state},
-        fix=fix,
+        fix=in_own_names(case, fix),
     )

@@ -45,13 +45,13 @@ def test_the_interleaved_array_is_taken_apart() -> None:
     mixed = np.stack([h[0], h[1]], -1).reshape(5, -1)
     report = rnninspect.inspect(out, mixed, lengths=LENGTHS, bidirectional=True)
     assert [f.rule for f in report.findings] == ["directions-interleaved"]
-    names = {"np": np, "h": mixed, "outputs": out.numpy(), "B": 5, "T": 8}
+    names = {"torch": torch, "h": torch.from_numpy(mixed), "output": out, "B": 5, "T": 8}
     exec(report.findings[0].fix, names)
     assert np.array_equal(names["h"], right)
     halves = np.stack(np.split(out.numpy(), 2, -1), -1).reshape(out.shape)
     report = rnninspect.inspect(halves, right, lengths=LENGTHS, bidirectional=True)
     assert [f.rule for f in report.findings] == ["directions-interleaved"]
-    names = {"np": np, "h": right, "outputs": halves, "B": 5, "T": 8}
+    names = {"np": np, "h": right, "outputs": halves, "output": torch.from_numpy(halves), "B": 5, "T": 8}
     exec(report.findings[0].fix, names)
     assert np.array_equal(names["outputs"], out.numpy())
 

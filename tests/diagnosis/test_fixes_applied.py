@@ -50,8 +50,7 @@ def test_rows_that_were_dropped_are_taken_from_the_outputs(both: bool, time_majo
     outputs = (out.transpose(0, 1) if time_major else out).numpy()
     assert rnninspect.inspect(outputs, right, **options).verdict == "clean"
     report = rnninspect.inspect(outputs, right[:3], **options)
-    names = {"outputs": outputs, "outputs_fw": outputs[..., :H], "outputs_bw": outputs[..., H:]}
-    state = applied(report, "rows-dropped", **names)["h"]
+    state = applied(report, "rows-dropped", output=torch.from_numpy(outputs))["h"]
     assert rnninspect.inspect(outputs, state, **options).verdict == "clean"
     one_step = rnninspect.inspect(outputs, out[ROWS, LENGTHS - 1], **options)
     assert [f.rule for f in one_step.findings] == ["backward-final-at-last-step"] * both
@@ -65,10 +64,58 @@ def test_an_empty_row_among_those_dropped_ends_in_zeros() -> None:
     outputs[3, -1] = 1  # what index -1 would take
     report = rnninspect.inspect(outputs, h[0, :3], lengths=lengths)
     (finding,) = [f for f in report.findings if f.rule == "rows-dropped"]
-    names: dict[str, Any] = {"np": np, "B": B, "outputs": outputs, "lengths": lengths}
+    names: dict[str, Any] = {"torch": torch, "B": B, "output": torch.from_numpy(outputs)}
+    names["lengths"] = torch.from_numpy(lengths)
     exec(finding.fix, names)
     assert np.array_equal(names["h"][:3], h[0, :3])
     assert not names["h"][3].any()
+
+
+def states_of_no_row(out: Tensor, h: Tensor) -> dict[str, Tensor]:
+    """States taken wrongly from a right run of one layer, by the rule that names them; the fix is the rule's own."""
+    written = h.clone()
+    written[:, 1] = 0
+    return {
+        "pooled-state": out.amax(1),
+        "state-never-written": written,
+        "rows-dropped": h[:, :2],
+    }
+
+
+@pytest.mark.parametrize("time_major", [False, True])
+@pytest.mark.parametrize("both", [False, True])
+@pytest.mark.parametrize("rule", states_of_no_row(torch.zeros(B, B, H), torch.zeros(1, B, H)))
+def test_a_rules_own_code_takes_names_of_torch_alone(rule: str, both: bool, time_major: bool) -> None:
+    """Run with what a program of torch has, `output` and `lengths`, the code makes halves and mask itself, gives the
+    right state, and pools real steps alone."""
+    layer, x = layer_and_inputs(both=both)
+    out, h = packed_run(layer, x)
+    stored = out.transpose(0, 1) if time_major else out
+    dump = {"output": stored, "h_n": states_of_no_row(out, h)[rule], "lengths": LENGTHS}
+    report = rnninspect.inspect(dump, convention="torch", bidirectional=both, time_major=time_major)
+    findings = [f for f in report.findings if f.rule == rule]
+    assert findings, report
+    names: dict[str, Any] = {"torch": torch, "B": B, "T": T, "output": stored, "lengths": LENGTHS}
+    exec(findings[0].fix, names)
+    assert torch.equal(names["h"], torch.cat([*h], 1))
+    assert "c " not in findings[0].fix
+    if rule == "pooled-state":
+        real = torch.arange(T) < LENGTHS[:, None]
+        assert torch.equal(names["pooled"], torch.where(real[..., None], out, -torch.inf).amax(1))
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_outputs_with_an_axis_of_directions_are_taken_apart(both: bool) -> None:
+    """ONNX's Y `[T, D, B, H]`: the code makes of it the outputs that it takes the states from."""
+    out, h = packed_run(*layer_and_inputs(both=both))
+    never = states_of_no_row(out, h)["state-never-written"]
+    y = torch.stack(out.chunk(1 + both, -1), 2).transpose(0, 1).transpose(1, 2).numpy()
+    report = rnninspect.inspect(
+        {"Y": y, "Y_h": never.numpy(), "sequence_lens": LENGTHS.numpy()}, convention="onnx", bidirectional=both
+    )
+    names = {"np": np, "Y": y, "B": B, "lengths": LENGTHS.numpy()}
+    exec(report.findings[0].fix, names)
+    assert np.array_equal(names["h"], torch.cat([*h], 1))
 
 
 @pytest.mark.parametrize("both", [False, True])

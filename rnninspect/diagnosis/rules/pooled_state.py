@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rnninspect.conventions.fixes.fitting import replaced
 from rnninspect.core.trace import Bools, Ints, Track, count_true
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.fix_code import gathered
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from rnninspect.diagnosis.evidence.pooling import Pool
 
 _MEAN = "np.where(mask[..., None], outputs, 0).sum(1) / np.maximum(lengths, 1)[:, None]"
+_TIME_MAJOR = {"mask[...": "mask.T[...", ".sum(1)": ".sum(0)", ".max(1)": ".max(0)", ".min(1)": ".min(0)"}
 _OF_REAL_STEPS = {
     "maximum": "np.where(mask[..., None], outputs, -np.inf).max(1)",
     "minimum": "np.where(mask[..., None], outputs, np.inf).min(1)",
@@ -57,7 +59,8 @@ class PooledState(Rule):
     def code(self, case: Case) -> str:
         pools = (_pool(facts, case.tolerance.atol) for facts in case.facts)
         kind = next((pool[0].kind for pool in pools if pool is not None), "mean")
-        return gathered(case, self.fix.replace(_MEAN, _OF_REAL_STEPS.get(kind, _MEAN)))
+        last_step = self.fix.partition("\n")[0]
+        return "\n".join([gathered(case, last_step), *_pooled(case, _OF_REAL_STEPS.get(kind, _MEAN))])
 
     def check(self, case: Case) -> Iterable[Proposal]:
         for facts in case.facts:
@@ -86,6 +89,14 @@ class PooledState(Rule):
             return replace(track, final=track.outputs.mean(1), cell=None)
 
         return case.with_tracks(averaged)
+
+
+def _pooled(case: Case, code: str) -> list[str]:
+    """The line that pools the real steps alone, along the axis of time; none where nothing tells which they are."""
+    if not case.trace.knows_padding:
+        return []
+    placed = replaced(code, _TIME_MAJOR) if case.reading.time_major else code
+    return [f"pooled = {placed.replace('lengths', 'mask.sum(1)') if case.trace.mask_given else placed}"]
 
 
 def _pool(facts: TrackFacts, atol: float) -> tuple[Pool, Bools] | None:

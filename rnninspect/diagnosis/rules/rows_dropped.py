@@ -11,8 +11,10 @@ from rnninspect.core.evidence import StateRows
 from rnninspect.core.finding import Severity
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.one_row_taken import is_last_row_alone, is_none_of_the_longest
-from rnninspect.diagnosis.fix_code import gathered
+from rnninspect.diagnosis.fix_code import gathered, of_the_cell
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Thread, listed, places
+
+OF_C = "; keep c in the loop, row by row"
 
 
 class RowsDropped(Rule):
@@ -24,7 +26,7 @@ class RowsDropped(Rule):
         "of those still running. Code that uses it for the whole batch misses the other rows, or assigns the states "
         "to the wrong rows."
     )
-    fix = "h = outputs[np.arange(len(outputs)), lengths - 1]  # every row's own; keep c in the loop, row by row"
+    fix = f"h = outputs[np.arange(B), lengths - 1]  # every row's own{OF_C}"
     group = "Rows, axes, layers"
     place = 11
     needs = ("outputs",)
@@ -37,7 +39,8 @@ class RowsDropped(Rule):
     )
 
     def code(self, case: Case) -> str:
-        return gathered(case, self.fix) if case.trace.knows_padding else self.fix
+        code = of_the_cell(case, self.fix, OF_C)
+        return gathered(case, code) if case.trace.knows_padding else code
 
     def check(self, case: Case) -> Iterable[Proposal]:
         kept = case.reading.state_rows

@@ -24,7 +24,7 @@ from rnninspect.diagnosis.evidence.rows_in_outputs import rows_in_outputs
 from rnninspect.diagnosis.evidence.rows_of_run import orders_in_run, with_rows_of_run
 from rnninspect.diagnosis.evidence.rows_told_by_run import put_back, told_by_run
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, listed, proposal
-from rnninspect.diagnosis.state_in_hand import halves_apart, halves_put_back, in_torch, rows_put_back
+from rnninspect.diagnosis.state_in_hand import halves_apart, halves_put_back, rows_put_back
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.matching import same, step_keys
 
@@ -74,12 +74,12 @@ class RowsPermuted(Rule):
     def in_hand(self, case: Case) -> str:
         order, back = _one_order(case), rows_put_back(case)
         if order is not None and back:
-            return in_torch(case, self._put_back(case, back, order))
+            return self._put_back(case, back, order)
         halves = halves_apart(case)
         lines = [self._put_back(case, halves_put_back(halves[d]), o) for d, o in _by_direction(case).items() if halves]
         if order is not None and len(lines) > 1:
             lines = [self._put_back(case, halves_put_back(*halves.values()), order)]
-        return in_torch(case, "\n".join(lines))
+        return "\n".join(lines)
 
     def fitted(self, case: Case, theirs: str) -> str:
         order = _one_order(case) if case.reading.evidence.decided else None
@@ -167,7 +167,7 @@ class RowsPermuted(Rule):
             yield from with_outputs_put_back(case)
         for source, how in _orders(case):
             back, placed = np.argsort(source), rows_put_back(case)
-            fix = in_torch(case, self._put_back(case, placed, source)) if placed else ""
+            fix = self._put_back(case, placed, source) if placed else ""
             yield Undone(how, _with_states_of(case, back), fix)
             if case.batch is not None and len(case.batch.inputs) == back.size:  # or the outputs were sorted, and not x
                 batch = replace(case.batch, inputs=case.batch.inputs[back])

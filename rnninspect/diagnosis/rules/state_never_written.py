@@ -10,7 +10,7 @@ import numpy as np
 from rnninspect.core.trace import Array, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.zeros_beneath import all_zero, never_written
-from rnninspect.diagnosis.fix_code import gathered
+from rnninspect.diagnosis.fix_code import gathered, of_the_cell
 from rnninspect.diagnosis.rule import (
     CannotInject,
     Proposal,
@@ -22,6 +22,7 @@ from rnninspect.diagnosis.rule import (
     proposal,
 )
 
+OF_C = "; only a new run can give c"
 RUN_AGAIN = "outputs, states = layer(inputs, lengths)  # no output holds a lower layer's state: run again"
 
 _H_ALONE = "h is all zero and c is not"
@@ -34,7 +35,7 @@ class StateNeverWritten(Rule):
         "A loop allocates the state as zeros and writes a row's state where the row ends. If the loop stops early, "
         "writes only at the end of the longest row, or masks the write out, the other rows keep their zeros."
     )
-    fix = "h = outputs[np.arange(B), lengths - 1]  # each row's own last step; only a new run can give c"
+    fix = f"h = outputs[np.arange(B), lengths - 1]  # each row's own last step{OF_C}"
     fixed_in = "arrays"
     group = "What the state holds"
     place = 9
@@ -48,7 +49,7 @@ class StateNeverWritten(Rule):
     )
 
     def code(self, case: Case) -> str:
-        return gathered(case, self.fix)
+        return gathered(case, of_the_cell(case, self.fix, OF_C))
 
     def check(self, case: Case) -> Iterable[Proposal]:
         for with_c in (True, False):

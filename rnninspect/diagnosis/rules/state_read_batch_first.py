@@ -28,6 +28,9 @@ from rnninspect.measure.matching import equal_at
 
 TAKEN_ANEW = "h = outputs[np.arange(B), lengths - 1]  # or states[-1], not states[:, -1]: states are [L * D, B, H]"
 
+EVERY_ROW = "h = states[-1]  # (L*D, B, H): the last layer's of every row; not states[:, -1]"
+EVERY_ROW_OF_TWO = "h = np.concatenate([states[-2], states[-1]], axis=-1)  # (L*D, B, H); not states[:, -1]"
+
 
 class StateReadBatchFirst(Rule):
     name = "state-read-batch-first"
@@ -109,7 +112,7 @@ class StateReadBatchFirst(Rule):
                 "indexed as (B, L*D, H)",
                 where,
                 kind="fact",
-                fix="h = states[-1]  # (L*D, B, H): the last layer's of every row; not states[:, -1]",
+                fix=EVERY_ROW_OF_TWO if case.trace.directions == 2 else EVERY_ROW,
                 evidence={"row": kept.rows[0]},
             )
 

@@ -24,7 +24,6 @@ from rnninspect.diagnosis.rule import (
     listed,
     proposal,
 )
-from rnninspect.diagnosis.state_in_hand import in_torch
 
 AXES_STACKED = ("(L D) B H", "L B H", "D B H", "L D B H")
 AXES_BY_ROW = ("B (L D) H", "B L H", "B D H")
@@ -93,7 +92,7 @@ class StateReshaped(Rule):
             code = JOINED
         elif code != JOINED and (code != self.fix or case.convention.stacks_states or case.trace.layers == 1):
             return ""
-        return in_torch(case, code) if case.reading.evidence.decided or code != self.fix else ""
+        return code if case.reading.evidence.decided or code != self.fix else ""
 
     def fitted(self, case: Case, theirs: str) -> str:
         return f"{theirs}\n{OF_TOP_ALONE}" if slice_of_view(case) is not None else theirs
