@@ -81,7 +81,7 @@ def _written_back(rule: str, mended: list[Mended], code: str, finding: Finding, 
         mended.sort(key=_is_put_in)
         names = [name for item in mended for name in written(item, finding, case, arrays)]
     others = " or ".join(finding.alternatives)
-    why = f"{finding.message} (or it is {others}, which these numbers cannot tell)" if others else finding.message
+    why = f"{finding.message} (or it is {others}; these numbers do not show which)" if others else finding.message
     return Change(rule, tuple(dict.fromkeys(names)), tuple(finding.rows), why, code)
 
 
@@ -111,8 +111,8 @@ def _gathered(code: str, finding: Finding, case: Case) -> Iterator[Mended]:
     below = [t for t in case.trace.tracks if t.layer not in with_outputs and t.final is not None]
     if moved and below:
         raise UserError(
-            f"{finding.rule}: the states of layers without outputs ({', '.join(t.name for t in below[:4])}) may be "
-            f"wrong too, and nothing here tells: run again: {first_line(finding)}"
+            f"{finding.rule}: the states of layers without outputs ({', '.join(t.name for t in below[:4])}) may "
+            f"be wrong too, which these arrays do not show: run again: {first_line(finding)}"
         )
 
 

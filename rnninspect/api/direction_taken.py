@@ -47,8 +47,9 @@ def check_direction(case: Case, changes: Sequence[Change]) -> None:
     if taken and case.weights is None and (one or (POOLED in taken and _two_by_widths_alone(case))):
         units = sum(facts.final.shape[1] for facts in case.facts)
         raise UserError(
-            f"{taken[-1]}: its fix depends on the direction, which nobody stated and nothing shows: one of {units} "
-            f"units ends in its last step, and of two of {units // 2} side by side the second at step 0; state "
+            f"{taken[-1]}: its fix depends on the directions, which were neither stated nor shown by the numbers: "
+            f"one direction of {units} units ends at the last step; of two of {units // 2} units, the second ends "
+            "at step 0; state "
             f"{argument('direction', 'forward')} or {argument('bidirectional', True)}"
         )
 

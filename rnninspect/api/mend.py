@@ -197,7 +197,7 @@ def _check_outputs(finding: Finding, report: Report, case: Case) -> None:
 def _check_finished(case: Case, report: Report, unused: list[str]) -> None:
     """Raise UserError unless the arrays could have failed, and nothing in them speaks against the lengths."""
     if report.verdict == "unjudged":
-        raise UserError(f"nothing tells whether it is right: {report.untested}. Give {report.would_decide}")
+        raise UserError(f"whether it is right cannot be judged: {report.untested}. Give {report.would_decide}")
     if unused:
         raise UserError(f"{argument('cause', unused[0])}: it is not a possible cause of what is wrong in these arrays")
     for facts in case.facts:
@@ -261,7 +261,7 @@ def _decided(finding: Finding, case: Case, make: Make, arrays: Arrays, causes: C
     decides = finding.evidence.get("would_decide", "inputs and weights, to run the layer again")
     choices = " or ".join(argument("cause", name) for name in possible)
     raise UserError(
-        f"{' or '.join(possible)}{where}: these arrays do not tell which, and each has another fix; give "
+        f"{' or '.join(possible)}{where}: these arrays do not show which, and each has a different fix; give "
         f"{decides}; or choose: {choices}"
     )
 
@@ -270,7 +270,10 @@ def _as_chosen(finding: Finding, chosen: str, others: list[str]) -> str:
     if not others:
         return finding.message
     rows = describe_rows(finding.rows, max(finding.rows, default=0) + 1).partition(" (")[0]
-    return f"{rows}: {every_rule()[chosen].summary} (chosen; these arrays do not tell it from {' or '.join(others)})"
+    return (
+        f"{rows}: {every_rule()[chosen].summary} (chosen; these arrays do not distinguish it from "
+        f"{' or '.join(others)})"
+    )
 
 
 def _outcome(rule: Rule, finding: Finding, make: Make, arrays: Arrays) -> Arrays | None:

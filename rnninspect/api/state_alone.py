@@ -142,8 +142,8 @@ def case_of_state(alone: StateAlone) -> Case:
         best = next((run for run in runs_of_changed_weights(alone) if run.share == 1), best)
     allowed = allowed_rounding(best.case, alone.weights)
     sentence = (
-        f"none were given; those of a run of the weights ({best.what}) are taken, and the state is held against them "
-        f"within {allowed:.2g}, what two right runs may differ by"
+        f"none were given; those of a run of the weights ({best.what}) are used, and the state is compared "
+        f"with them within {allowed:.2g}, by which two right runs may differ"
     )
     trace = replace(best.case.trace, source={**best.case.trace.source, "outputs": sentence})
     evidence = replace(best.case.reading.evidence, conventions=(alone.whose,))

@@ -101,7 +101,10 @@ def read_layer(
     remarks = () if read.attributes else activations_not_stated(whose, weights.spec, config.attributes)
     quantised = next(iter(_quantised(weights.names, read.attributes)), "")
     if quantised:
-        notes = (*notes, f"{quantised} rounds what it reads to 8 bits where it runs: its own numbers are near these")
+        notes = (
+            *notes,
+            f"{quantised} rounds what it reads to 8 bits where it runs: its own results only come close to these",
+        )
     return LayerFile(replace(weights, notes=notes, quantised=quantised), whose, arrays, read.attributes, remarks)
 
 

@@ -128,7 +128,8 @@ LISTS: dict[str, Callable[[], Rows]] = {
 PAGES = {
     "rules": (
         "The mistakes that rnninspect names",
-        "`rnninspect explain RULE` explains a rule, `rnninspect demo RULE` shows it on an example.",
+        "`rnninspect explain RULE` explains a rule, `rnninspect demo RULE` shows it on an example. Those of live "
+        "models are [probes](probes.md).",
     ),
     "formats": (
         "Files and formats",
@@ -148,8 +149,8 @@ PAGES = {
     "recorders": ("Live models that can be recorded", "What `rnninspect.record` and `rnninspect record` accept."),
     "probes": (
         "The checks of a live model",
-        "`rnninspect.check_padding` and `rnninspect check` run the model on changed batches. Each probe is one change; "
-        "where what should hold does not, the model has the finding beside it.",
+        "`rnninspect.check_padding` and `rnninspect check` run the model on changed batches. Each probe makes one "
+        "change; if the statement in the last column is false, the model has the finding of that row.",
     ),
     "models": ("Live models that can be checked", "What `rnninspect.check_padding` and `rnninspect check` accept."),
 }

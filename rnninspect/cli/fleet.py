@@ -123,7 +123,7 @@ def expanded(dumps: Sequence[str], recursive: bool, leave_out: str | None = None
             f"{argument('output', leave_out)}: it is one of the dumps and would be overwritten; name another"
         )
     if not kept:
-        raise UserError(f"{', '.join(dumps) or 'nothing'}: no dump there; name files, folders, patterns or @list.txt")
+        raise UserError(f"{', '.join(dumps) or 'nothing'}: no dumps found; name files, folders, patterns or @list.txt")
     return kept
 
 

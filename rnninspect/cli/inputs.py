@@ -187,7 +187,7 @@ def note_flat_batch(arrays: Mapping[str, Array], slots: Mapping[Role, Slot], qui
 
     batch = slots["inputs"].array if "inputs" in slots else arrays.get(ANONYMOUS, arrays.get("inputs"))
     if batch is not None and batch.ndim == 2:
-        note(f"the batch is {batch.shape}: read as rows and steps of one feature each", quiet)
+        note(f"the batch is {batch.shape}: read as rows and steps, with one feature per step", quiet)
 
 
 def drawn_weights(case: Case, seed: int) -> dict[str, Any]:
@@ -226,7 +226,7 @@ def note_reading(case: Case, convention: str, quiet: bool) -> None:
             quiet,
         )
     elif not case.reading.as_stated:
-        note(f"what is usual or stated does not fit; read as {in_words(case.reading.text)}", quiet)
+        note(f"the usual or stated axes do not fit; read as {in_words(case.reading.text)}", quiet)
     for rival in case.choice.rivals:
         note(f"also possible: {in_words(rival.text)}", quiet)
 

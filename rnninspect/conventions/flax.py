@@ -55,13 +55,13 @@ class Flax(ScopedConvention):
     facts = Facts(
         framework="Flax `nn.RNN`, `nn.Bidirectional`",
         outputs="B T (D H); time_major: T B (D H)",
-        state="B H a direction; return_carry=True",
+        state="B H per direction; return_carry=True",
         order="(c, h)",
         padding="computed",
         zero_length="step T-1 (index -1 wraps)",
-        lstm_gates=Gates(("i", "f", "g", "o"), "apart"),
-        gru_gates=Gates(("r", "z", "n"), "apart; reset after"),
-        kernels="a gate each [F, H], [H, H]",
+        lstm_gates=Gates(("i", "f", "g", "o"), "separate"),
+        gru_gates=Gates(("r", "z", "n"), "separate; reset after"),
+        kernels="one per gate [F, H], [H, H]",
         biases="one; GRU: one more for hn",
         source="flax/linen/recurrent.py, flax/nnx/nn/recurrent.py",
     )

@@ -46,7 +46,7 @@ class Haiku(ScopedConvention):
     facts = Facts(
         framework="Haiku `dynamic_unroll`",
         outputs="T B H",
-        state="B H a layer; LSTMState",
+        state="B H per layer; LSTMState",
         order="(hidden, cell)",
         padding="computed; no lengths",
         zero_length="no lengths",

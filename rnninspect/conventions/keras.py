@@ -53,7 +53,7 @@ class Keras(ScopedConvention):
     facts = Facts(
         framework="Keras 3 `LSTM`, `GRU`, `SimpleRNN`",
         outputs="B T H; Bidirectional: B T (D H)",
-        state="B H a layer and direction",
+        state="B H per layer and direction",
         order="[h, c]",
         padding="repeat; Bidirectional: zero",
         zero_length="initial state",

@@ -55,7 +55,7 @@ class Onnx(ScopedConvention):
         framework="ONNX `LSTM`, `GRU`, `RNN` (ONNX Runtime, CPU)",
         outputs="T D B H; layout=1: B T D H",
         state="D B H",
-        order="Y_h, Y_c apart",
+        order="Y_h and Y_c separate",
         padding="zero",
         zero_length="zeros",
         lstm_gates=Gates(("i", "o", "f", "c")),

@@ -60,7 +60,7 @@ def check_mask(mask: npt.ArrayLike, rows: int, steps: int) -> Bools:
     if values.shape != (rows, steps):
         raise ShapeError(
             f"mask is {as_taken.shape}, but the batch has {rows} rows and {steps} steps: it must be [B, T], one "
-            f"value per row and step"
+            "value per row and step"
         )
     if values.dtype.kind not in "biuf" or not np.isin(values, (0, 1)).all():
         raise ShapeError(

@@ -2,7 +2,7 @@
 
 Outputs that were dropped, overwritten or exchanged for c agree with no step, and where one buffer holds every step they
 agree with whatever the states are. The run's own steps are put in their place, and the states that are theirs, but for
-what two right runs may differ by, taken for them; the other rules then see these states alone.
+by which two right runs may differ, taken for them; the other rules then see these states alone.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from rnninspect.diagnosis.rule import Place, Proposal, Rule, listed
 HOLE = "mask-hole"
 RESTART = "restarted-within-row"
 TELLING = 4  # numbers of states that must agree at least
-FAR = 32  # times what two right runs may differ by: nearer states may come near a run without a step by chance
+FAR = 32  # times by which two right runs may differ: nearer states may come near a run without a step by chance
 NOTHING = "the outputs tell nothing, since another mistake is in them"
 MOST = 1 << 22  # numbers of inputs in all runs together: larger batches are not asked
 

@@ -33,7 +33,7 @@ def with_proven_lengths(case: Case) -> Case:
         return case
     sentence = (
         f"none were stated; the outputs end in zeros after {listed(ends.tolist())} steps, and every final "
-        f"state equals the last step before them, so these are used"
+        "state equals the last step before them, so these are used"
     )
     trace = replace(supposed.trace, source={**supposed.trace.source, "lengths": sentence})
     return supposed.with_trace(trace, supposed.facts)

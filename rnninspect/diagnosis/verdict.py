@@ -136,8 +136,8 @@ def _began_in_padding(case: Case) -> Untested | None:
         rows = np.flatnonzero([p == "computed" for p in facts.padding] & (facts.ends > 0) & ~facts.mask[:, -1])
         if rows.size:
             return Untested(
-                f"{_in_words(case, rows)} of {facts.track.name}: the outputs past the end were computed, and nothing "
-                "says whether this pass read the padding before the real steps, and its final state with it",
+                f"{_in_words(case, rows)} of {facts.track.name}: the padded outputs were computed, and nothing says "
+                "whether this pass read the padding before the real steps, which would make its final state wrong",
                 RUN,
             )
     return None
@@ -149,8 +149,8 @@ def _moved_before_the_data(case: Case) -> Untested | None:
         rows = np.flatnonzero(moved_before(case, facts))
         if rows.size:
             return Untested(
-                f"{_in_words(case, rows)} of {facts.track.name}: the outputs move over the padding before the data, "
-                "and nothing says whether the state had moved as well when the first real step came",
+                f"{_in_words(case, rows)} of {facts.track.name}: the outputs change over the padding before the "
+                "data, and nothing says whether the state had changed, too, before the first real step",
                 RUN,
             )
     return None
@@ -248,8 +248,8 @@ def _cut_behind_blanks(case: Case) -> Untested | None:
     if cut_behind_blanks(case) != "perhaps":
         return None
     return Untested(
-        "the short rows of the inputs begin in as many blanks as they are short of the others, as where the padding "
-        "lies before the data and the last data was cut off: nothing says whether they do so by themselves",
+        "each short row of the inputs begins with as many blank steps as it lacks, as if it was padded on the "
+        "left and its last data cut off: nothing says whether the data are so by themselves",
         "the inputs before they were packed",
     )
 
@@ -264,8 +264,8 @@ def _cells_of_other_states(case: Case) -> Untested | None:
         off = cannot_be_of(case, track)
         if off is not None and off.any():
             return Untested(
-                f"{_in_words(case, np.flatnonzero(off))} of {track.name}: c cannot be the cell state behind this h, "
-                "which has other signs or is larger than tanh(c), unless the cell is no plain LSTM",
+                f"{_in_words(case, np.flatnonzero(off))} of {track.name}: c cannot be the cell state of this h, "
+                "which has other signs or exceeds tanh(c), unless the cell is not a plain LSTM",
                 f"h alone, without this c, where the cell is another (normalised, zoneout); of a plain LSTM {RUN}",
             )
     return None
@@ -279,7 +279,7 @@ def _zeros_beneath(case: Case) -> Untested | None:
         if rows.size:
             return Untested(
                 f"{_in_words(case, rows)}: h is all zero in {track.name}, and nothing says whether it was never "
-                "written or its few units are shut",
+                "written or its few units are closed",
                 RUN,
             )
     return None

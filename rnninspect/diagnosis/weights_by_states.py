@@ -74,7 +74,7 @@ def _can_tell(case: Case) -> int:
 
 
 def gives_states(case: Case, trace: Trace) -> bool:
-    """Whether a run ends in every final state h, to within what two right runs may differ by."""
+    """Whether a run ends in every final state h, to within by which two right runs may differ."""
     limit, ended = tolerance(case), case.trace.real_counts > 0
     for track in case.trace.tracks:
         ran = trace.track(track.layer, track.direction)

@@ -184,7 +184,7 @@ def _format_for(head: bytes, name: str, suffixed: str) -> Format:
     chosen = _called_as_its_suffix(head, suffixed) or _chosen(head, suffixed)
     if chosen is None:
         names = ", ".join(f.name for f in formats())
-        raise UnreadableError(f"{name}: of no known format ({names})")
+        raise UnreadableError(f"{name}: not in a known format ({names})")
     return chosen
 
 

@@ -83,7 +83,7 @@ def read_header(file: BinaryIO, length: int, name: str) -> Header:
         size = file.read(2 if version == (1, 0) else 4)
         shape, fortran, dtype = _described(version, size + file.read(int.from_bytes(size, "little")))
     except KeyError:
-        raise UnreadableError(f"{name}: it is of a version of .npy that numpy has not, or damaged; {AGAIN}") from None
+        raise UnreadableError(f"{name}: numpy does not know its version of .npy, or it is damaged; {AGAIN}") from None
     except ValueError as error:
         raise UnreadableError(f"{name}: {why(error)}") from None
     if dtype.hasobject:
@@ -91,7 +91,7 @@ def read_header(file: BinaryIO, length: int, name: str) -> Header:
     if dtype.subdtype is not None:
         raise UnreadableError(f"{name}: its dtype is arrays of their own ({dtype}), not numbers; {AGAIN}")
     if any(isinstance(n, bool) or n < 0 for n in shape):
-        raise UnreadableError(f"{name}: its shape is {shape}, and no axis is shorter than 0; {AGAIN}")
+        raise UnreadableError(f"{name}: its shape is {shape}, and no axis can be negative; {AGAIN}")
     header = Header(tuple(shape), fortran, dtype, file.tell() - at)
     if header.start + header.size > length:
         raise UnreadableError(

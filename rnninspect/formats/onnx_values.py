@@ -154,7 +154,7 @@ def _tensor(held: Any, folder: Path | None) -> Array:
     from onnx import numpy_helper
 
     if any(n < 0 for n in held.dims):
-        raise UnheldError(f"is of shape {list(held.dims)}, and no axis is shorter than 0; export it again")
+        raise UnheldError(f"is of shape {list(held.dims)}, and no axis can be negative; export it again")
     if held.data_location != held.EXTERNAL:
         array: Array = numpy_helper.to_array(held)
         return array

@@ -127,14 +127,13 @@ def _load(source: Path | BinaryIO, name: str, mmap: bool) -> Any:
     except pickle.UnpicklingError as error:
         refused = re.search(r"GLOBAL ([\w.]+)", str(error))
         if refused is None:
-            raise UnreadableError(f"{name}: it is no file of plain tensors, or damaged; {_SAVE}") from None
-        kind = refused[1].rpartition(".")[2]
+            raise UnreadableError(f"{name}: it is not a file of plain tensors, or it is damaged; {_SAVE}") from None
         numpys = refused[1].startswith("numpy")
-        what = "numpy arrays" if numpys else f"a {kind} ({refused[1]})"
+        what = "numpy arrays" if numpys else f"an object of the class {refused[1]}"
         loaded = f"torch.load({Path(name).name!r}, weights_only=False)"
         again = f"np.savez('weights.npz', **{loaded})" if numpys else f"torch.save({loaded}.state_dict(), 'weights.pt')"
         raise UnreadableError(
-            f"{name}: it holds {what}, pickled, and pickled code is never run; {_SAVE}. Where you trust it: {again}"
+            f"{name}: it holds {what}, pickled, and pickled code is never run; {_SAVE}. If you trust it: {again}"
         ) from None
 
 
@@ -165,10 +164,12 @@ def _refuse_other_pickles(source: Path | BinaryIO, name: str) -> None:
     elif any("numpy" in module for module in named):
         ways = {"dict": f"np.savez('weights.npz', **{opened})", "list": f"np.savez('weights.npz', *{opened})"}
         what, again = "numpy arrays", ways.get(held, f"np.save('array.npy', {opened})")
-    else:
+    elif sniff(head):
         what, again = "Python objects", _SAVE
+    else:
+        raise UnreadableError(f"{name}: it is not a file of plain tensors, or it is damaged; {_SAVE}")
     raise UnreadableError(
-        f"{name}: it is a pickle of {what}, and pickled code is never run; where you trust it, save it again: {again}"
+        f"{name}: it is a pickle of {what}, and pickled code is never run; if you trust it, save it again: {again}"
     )
 
 

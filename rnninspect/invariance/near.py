@@ -60,7 +60,7 @@ def made_near(trial: Trial, make: Callable[[Trial], Outcome], made: Outcome) -> 
         return replace(made, remark="; ".join(filter(None, [made.remark, told])))
     before = f"{again.what}, " if again.what else ""
     cut_by = _shortest(trial.batch) - NEAR
-    where = f"{before}with all rows cut by {cut_by} steps: in longer ones it is forgotten again"
+    where = f"{before}with all rows cut by {cut_by} steps (longer rows forget it)"
     return replace(again, what=where, trial=there)
 
 

@@ -53,28 +53,30 @@ def notes_on(trial: Trial, sequences: Sequence[Sequences], told: tuple[Any, Any]
     notes = []
     bare = [one.path.removesuffix(".padded") for one in leaves if one.bare]
     if bare:
-        notes.append(f"given without padding, so that every row is as long as it is: {', '.join(bare)}")
+        notes.append(f"given without padding, so that a row's length is its number of steps: {', '.join(bare)}")
     elif told[0] is None and told[1] is None and sequences:
         names = ", ".join(one.name or "" for one in sequences)
         notes.append(f"the {'mask is' if sequences[0].is_mask else 'lengths are'} read from the argument {names}")
     if getattr(trial.model.live, "forgets", False):
-        notes.append("the model carries a state from call to call, which is taken as zeros here: it is of other rows")
+        notes.append(
+            "the model carries a state from call to call, which is set to zeros here, since it belongs to other rows"
+        )
     if is_full(told[0]):
         notes += _overruled(leaves, trial.batch.widths[0])
     if trial.batch.groups[0].side == "left":
-        notes.append("the padding is on the left: only there the shorter rows hold one value")
+        notes.append("the padding is on the left: only there do the shorter rows hold one value")
     total = next((one.array.shape[one.row or 0] for one in _rowed(leaves, trial)), trial.batch.batch_size)
     if total > trial.batch.batch_size:
         notes.append(f"{trial.batch.batch_size} of {total} rows were taken (max_rows)")
     if trial.empty:
-        notes.append(f"without a real step, and not judged: rows {', '.join(map(str, sorted(trial.empty)))}")
+        notes.append(f"not judged, since they have no real step: rows {', '.join(map(str, sorted(trial.empty)))}")
     aside = [
         one.path
         for one in trial.batch.inputs
         if one.kind == "other" and one.row is not None and one.time is None and one.array.ndim > 1
     ]
     if aside and sequences:
-        notes.append(f"not known to have these lengths, and left as it is: {', '.join(aside)}")
+        notes.append(f"left unchanged, since it may not have these lengths: {', '.join(aside)}")
     sampled = [path for path in trial.base.results if path not in trial.steady]
     if sampled:
         notes.append(
@@ -85,10 +87,10 @@ def notes_on(trial: Trial, sequences: Sequence[Sequences], told: tuple[Any, Any]
         notes.append(f"computed in {trial.precision}: a leak below {share:.1%} of a result may be taken for rounding")
     loose = [path for path in trial.base.results if not trial.shapes.axes[path].row_axes and path in trial.steady]
     if loose:
-        notes.append(f"does not follow the rows, and was not judged row by row: {_listed(loose)}")
+        notes.append(f"has no entry per row, and was not judged row by row: {_listed(loose)}")
     unclear = [path for path, axes in trial.shapes.axes.items() if axes.unclear]
     if unclear:
-        notes.append(f"of which steps its entries are is not known, and was not judged: {_listed(unclear)}")
+        notes.append(f"not judged, since it is not known which steps its entries belong to: {_listed(unclear)}")
     return notes
 
 
@@ -125,7 +127,7 @@ def _overruled(leaves: Sequence[Input], steps: int) -> list[str]:
     except UserError:
         return []
     short = [one for one in listed if (not one.values.all() if one.is_mask else (one.values < steps).any())]
-    return [f"lengths are stated as full, so {one.name} was not read, by which rows are shorter" for one in short[:1]]
+    return [f"lengths are stated as full, so {one.name}, by which rows are shorter, was not used" for one in short[:1]]
 
 
 def _rowed(leaves: Sequence[Input], trial: Trial) -> list[Input]:

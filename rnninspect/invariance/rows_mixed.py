@@ -15,7 +15,7 @@ class RowsMixed(Probe):
         "Rows sorted by length and not put back, a view across the row axis, two axes mistaken for each other, "
         "batch statistics: a row's result is then partly that of another row."
     )
-    fix = "back = np.argsort(order)  # a sort is undone\nfinal = final[back]"
+    fix = "back = np.argsort(order)  # undo the sort\nfinal = final[back]"
     place = 3
     threads = (
         Thread(

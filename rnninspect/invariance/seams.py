@@ -95,7 +95,7 @@ def rows_permuted(rows: Order, order: Order, first: str) -> Finding:
     expected, row = next((p, q) for p, q in zip(rows, order, strict=True) if p != q)
     since = f", since before its layer {first}" if first else ""
     message = f"result {expected} is that of row {row}{since}"
-    return _finding("rows-permuted", message, "back = order.argsort()  # the sort undone\nfinal = final[back]")
+    return _finding("rows-permuted", message, "back = order.argsort()  # undo the sort\nfinal = final[back]")
 
 
 def swapped_axes(tracing: Tracing, layer: LayerCall) -> Finding | None:
@@ -106,7 +106,8 @@ def swapped_axes(tracing: Tracing, layer: LayerCall) -> Finding | None:
             continue
         if axes.parts[:2] in (("rows", "steps"), ("steps", "rows")) and axes.parts[layer.rows_axis] != "rows":
             message = (
-                f"the layer takes axis {layer.rows_axis} of its inputs {list(array.shape)} for the rows: they are steps"
+                f"the layer takes axis {layer.rows_axis} of its inputs {list(array.shape)} as the rows, but "
+                "it holds the steps"
             )
             kind = layer.kind if layer.kind in ("GRU", "RNN") else "LSTM"
             return _finding("batch-time-swapped", message, _SWAPPED.replace("LSTM", kind))

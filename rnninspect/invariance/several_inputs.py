@@ -102,8 +102,9 @@ def doubtful(trial: Trial) -> str:
         if any(pair.rows for pair in trial.compare(run, sorted(trial.repeatable), same_shapes=True, exact=True)):
             both, alone = {sequence.path: "…", one.path: "…"}, {sequence.path: "…"}
             return (
-                f"{one.path} has as many steps as {sequence.path}, and what it holds behind the rows' lengths changes "
-                f"results; if that is padding, state the lengths of both, {argument('lengths', both)}, else of one, "
+                f"{one.path} has as many steps as {sequence.path}, and what it holds after the rows' lengths "
+                "changes the results; if that is padding, state the lengths of both, "
+                f"{argument('lengths', both)}, else of one, "
                 f"{argument('lengths', alone)}"
             )
     return ""

@@ -43,7 +43,7 @@ def _layer(tracing: Tracing, suspect: Suspect) -> str:
         layer = f"the {noun} {name} ({kind})" if suspect.call.name else f"the model itself ({kind})"
         return f"{layer}, whose real inputs are equal and whose {_results(suspect)} not"
     if not suspect.seen:
-        return f"within {name}; in which of its layers is not seen"
+        return f"within {name} (in which of its layers cannot be seen)"
     place = f"the code of {name} ({kind})" if suspect.call.name else f"the code of {name}"
     if suspect.after is not None and suspect.before is not None:
         return f"{place}, between its layers {suspect.after.name} and {suspect.before.name}"

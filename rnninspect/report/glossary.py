@@ -79,7 +79,7 @@ WORDS = (
     ),
     Word(
         "reading",
-        "What the arrays were taken for: which array holds the outputs and which the state, which framework they are "
+        "How the arrays were interpreted: which array holds the outputs and which the state, which framework they are "
         "from, what each axis means, and how many layers and directions they hold. It is chosen by names, shapes and "
         "values, or stated by options; the report says why, and which other readings fit.",
         ("readings", "read as"),
@@ -109,11 +109,12 @@ WORDS = (
     Word(
         "explains",
         "How many rows a finding accounts for: if the mistake is undone, their states are at the expected steps. "
-        "`not 2` beside it: two rows of the same track remain wrong.",
+        "With `not 2`, two more rows of the same track remain wrong.",
     ),
     Word(
         "or",
-        "Another mistake that gives the same numbers, so that the evidence cannot tell the two apart. `what would "
+        "Another mistake that gives the same numbers, so that these data do not show which of the two it is. "
+        "`what would "
         "decide` names the data that could.",
         ("alternatives", "alternative"),
     ),

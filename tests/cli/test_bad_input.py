@@ -109,7 +109,7 @@ UNREADABLE = [
     ("run empty.json", "empty.json: it is empty"),
     ("run folder.npy", "folder.npy: it is a folder"),
     ("run text.txt", "text.txt: no arrays in this text", "print(outputs)"),
-    ("run noise", "noise: of no known format", "json, ", "npy, "),
+    ("run noise", "noise: not in a known format", "json, ", "npy, "),
     ("run cut.npy", "cut.npy: it is damaged or truncated"),
     ("compare cut.npz", "cut.npz: it is damaged or truncated"),
     ("run cut.json", "cut.json: not JSON, or truncated", "column 18"),

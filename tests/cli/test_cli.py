@@ -119,7 +119,7 @@ def test_run_reads_a_flat_batch_as_one_feature(tmp_path: Path) -> None:
     """A 2-D batch is read as one feature a step, and that is said on stderr unless -q is."""
     np.save(tmp_path / "flat.npy", np.load(BATCH)[..., 0])
     done = rnninspect("run", tmp_path / "flat.npy", "--format", "json")
-    assert "the batch is (3, 3): read as rows and steps of one feature each" in done.err
+    assert "the batch is (3, 3): read as rows and steps, with one feature per step" in done.err
     quiet = rnninspect("run", tmp_path / "flat.npy", "--format", "json", "-q")
     assert (quiet.err, quiet.raw) == ("", done.raw)
 

@@ -207,7 +207,7 @@ def test_folders_patterns_and_lists(dumps: Path, capsys: pytest.CaptureFixture[s
     ("arguments", "phrase"),
     [
         (["*.nothing"], "*.nothing: no such file"),
-        (["empty", "--recursive"], "empty: no dump there"),
+        (["empty", "--recursive"], "empty: no dumps found"),
         (["@nowhere"], "there is no file nowhere with a list of dumps"),
         (["a.npz", "b.npz", "--format", "json"], "use --format ndjson"),
         (["a.npz", "--resume"], "give -o FILE"),

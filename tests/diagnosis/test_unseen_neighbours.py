@@ -172,7 +172,7 @@ def test_c_of_a_run_over_the_padding_is_not_kept() -> None:
 def test_rows_without_a_step_prove_no_fix() -> None:
     """A dump whose every row is empty, or of one value, is not called mended."""
     outputs, h = np.zeros((2, 3, 4), np.float32), np.full((2, 4), 0.5, np.float32)
-    with pytest.raises(UserError, match="nothing tells whether it is right"):
+    with pytest.raises(UserError, match="whether it is right cannot be judged"):
         rnninspect.fix(outputs, h, lengths=[0, 0], convention="tf1")
 
 

@@ -259,7 +259,7 @@ def test_rows_without_a_real_step_are_not_judged() -> None:
     empty = torch.tensor([5, 0, 3])
     report = check_padding(Gathered(), X, empty)
     assert report.verdict == "clean"
-    assert any("not judged: rows 1" in note for note in report.notes)
+    assert any("not judged, since they have no real step: rows 1" in note for note in report.notes)
     assert check_padding(Last(), X, empty).findings[0].rows == [2]
 
 
@@ -316,7 +316,7 @@ def test_padding_that_long_rows_forget_again_is_seen(right: bool) -> None:
         return
     (finding,) = report.findings
     assert (finding.rule, finding.evidence["where"]) == ("reads-padding", "rnn")
-    assert "all rows cut by 62 steps: in longer ones it is forgotten again" in finding.message
+    assert "all rows cut by 62 steps (longer rows forget it)" in finding.message
 
 
 def test_rows_whose_steps_have_lengths_of_their_own_are_cut_with_them() -> None:

@@ -144,8 +144,8 @@ def test_what_relies_on_the_padding_that_there_is() -> None:
 
     zeros = check_padding(mean, X * real(LENGTHS, 6)[..., None], LENGTHS)
     assert [finding.rule for finding in zeros.findings] == ["reads-padding"]
-    assert any("for as long as the padding is filled with these" in note for note in zeros.notes)
-    assert not any("for as long as" in note for note in check_padding(mean, X, LENGTHS).notes)
+    assert any("only as long as the padding holds these" in note for note in zeros.notes)
+    assert not any("only as long as" in note for note in check_padding(mean, X, LENGTHS).notes)
 
 
 class Translator(nn.Module):

@@ -55,21 +55,21 @@ def test_each_page_says_whose_arrays_and_why(format_: str, tmp_path: Path, monke
     """Terminal, Markdown and HTML say which framework the arrays were read as, and what speaks for it."""
     monkeypatch.setenv("COLUMNS", "200")
     shown = html.unescape(command("compare", saved(tmp_path), "--format", format_).out).replace("\\", "")
-    assert "read as torch because: .pt, " in shown
+    assert "torch; reasons: .pt, " in shown
     assert "alpha [9] was not read" in shown
 
 
 def test_a_stated_framework_is_said_to_be() -> None:
     """A framework that was stated is named alone, and that it was stated comes first."""
     (line,) = header_lines(judged("keras"), "convention")
-    assert line.startswith("read as keras because: stated")
+    assert line.startswith("keras; reasons: stated")
 
 
 def test_two_frameworks_are_named_where_neither_is_likelier() -> None:
     """Names that are nobody's leave it undecided, and the head names the two likeliest."""
     report = judged()
     first, second = (belief["name"] for belief in report.reading["conventions"])
-    assert header_lines(report, "convention")[0].startswith(f"read as {first} or {second}, which is not decided")
+    assert header_lines(report, "convention")[0].startswith(f"{first} or {second}, undecided; reasons for {first}: ")
 
 
 def test_the_option_is_named_as_its_user_types_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

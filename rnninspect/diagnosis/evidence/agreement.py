@@ -15,7 +15,7 @@ Key = tuple[int, Direction]
 
 
 def agreeing(case: Case, trace: Trace) -> Mapping[Key, Bools]:
-    """`[B]` by layer and direction: rows whose real steps a run gives, within what two right runs may differ by."""
+    """`[B]` by layer and direction: rows whose real steps a run gives, within by which two right runs may differ."""
     limit = tolerance(case)
     return {
         (d.track.layer, d.track.direction): np.asarray(~(((d.difference > limit) | d.nonfinite) & d.real).any(1))

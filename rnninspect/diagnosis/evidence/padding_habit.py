@@ -53,9 +53,9 @@ def _whose_habit(case: Case, padding: PaddingPolicy) -> str:
         return ""
     if case.config.padding is not None or case.reading.evidence.decided:
         who = case.convention.name if case.trace.padding == padding else _who_leaves(case, padding)
-        return f"; {who} does so"
+        return f"; {who} does this"
     names = " or ".join(belief.name for belief in case.reading.evidence.conventions)
-    return f"; a habit of some frameworks, and whose arrays these are is not decided ({names})"
+    return f"; some frameworks do this, and which of them these arrays are from is undecided ({names})"
 
 
 def _is_kept_by_a_loop(case: Case, padding: PaddingPolicy) -> bool:

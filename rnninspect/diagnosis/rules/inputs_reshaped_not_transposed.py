@@ -63,7 +63,7 @@ class InputsReshapedNotTransposed(Rule):
                 yield Proposal(
                     self.name,
                     f"{describe_rows(rows, len(rows))}: the outputs follow from inputs {how}{and_back}, which "
-                    f"mixes rows and steps",
+                    "mixes rows and steps",
                     off or frozenset[Place]((f.track.layer, f.track.direction, b) for f in case.facts for b in rows),
                     kind="state" if off else "fact",
                     strength=STRONG,

@@ -124,7 +124,7 @@ class RowsPermuted(Rule):
                 self,
                 seen,
                 f"{{rows}}: final_state.h is the final step of another row; in batch order, the states are those "
-                f"of rows "
+                "of rows "
                 f"[{listed(told, 12)}]{how if permutation else '' if -1 in order else ', not each once'}"
                 + (copies.how if copies else ""),
                 fix=copies.fix if copies else self._fix_of_one_direction(case),

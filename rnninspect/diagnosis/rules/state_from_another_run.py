@@ -62,7 +62,7 @@ class StateFromAnotherRun(Rule):
             self,
             seen,
             f"{{rows}}: final_state.h is close to the expected step, within {worst:.2g}, but equals no step: "
-            f"outputs and state come from two runs, or one was cast",
+            "outputs and state come from two runs, or one was cast",
             certainty="suspected",
             evidence={"tolerance_that_would_pass": worst},
         )

@@ -23,8 +23,8 @@ from rnninspect.invariance.width import width_matters
 
 SIZES = (1.0, 8.0)  # of the noise, in spreads of the real values
 _RELIES = (
-    "more of the padding that there is changes nothing, other values there do: the results are right for as long as "
-    "the padding is filled with these very values"
+    "more padding of the same values changes nothing, other values do: the results are right only as long "
+    "as the padding holds these values"
 )
 _BY_VALUE_AND_CHANCE = (
     "the model tells by its values what is padding, and draws as many random numbers as the batch is wide: whether "
@@ -211,8 +211,8 @@ def _stand_for(numbers: Array, others: Array) -> bool:
 def _remark(trial: Trial) -> str:
     names = ", ".join(one.path for one in trial.batch.inputs if one.noised)
     return (
-        f"the model tells by the values of {names} what is padding: other values there are taken as real, "
-        "and more of the padding that there is changes nothing"
+        f"the model detects padding by the values of {names}: it reads other values there as real, and more "
+        "padding of the same values changes nothing"
     )
 
 

@@ -82,7 +82,7 @@ class Reach(Probe):
     def make(self, trial: Trial) -> Outcome:
         paths = [p for p in trial.followed if trial.base.results[p].dtype.kind == "f"]
         if not paths:
-            return not_made(self.probe, "no result holds fractions, so that small changes could be seen")
+            return not_made(self.probe, "no result is a float, so small changes cannot be seen")
         if not _of_two_steps(trial.batch):
             return not_made(self.probe, "no row has two real steps")
         unread = [last for last in (False, True) if not _read(trial, trial.batch, paths, last)]

@@ -90,9 +90,9 @@ def _whose(report: ReportRecord) -> str:
     reasons = list(dict.fromkeys(reasons))
     names = [str(belief["name"]) for belief in beliefs]
     if len(names) > 1:
-        because = f"; {names[0]} because of: {_reasons(reasons)}" if reasons else ""
-        return f"{' or '.join(names)} (undecided){because}"
-    return f"{report.convention}, because of: {_reasons(reasons)}" if reasons else report.convention
+        because = f"; reasons for {names[0]}: {_reasons(reasons)}" if reasons else ""
+        return f"{' or '.join(names)}, undecided{because}"
+    return f"{report.convention}; reasons: {_reasons(reasons)}" if reasons else report.convention
 
 
 def _reasons(because: list[str]) -> str:
