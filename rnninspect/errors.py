@@ -11,7 +11,7 @@ from rnninspect.core.wording import argument, worded
 
 
 class UserError(Exception):
-    """Something the user can mend: the message is one line, written for them; its notes are a list below it.
+    """An error that the user can correct: its message is one line, and its notes are a list below it.
 
     `message` names arguments by placeholders (`wording`); as text they are in the words of whoever shows it.
     """

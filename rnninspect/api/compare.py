@@ -93,12 +93,14 @@ def compare(
     atol: float = 0.0,
     **options: Any,
 ) -> Report:
-    """What `rnninspect compare DUMP` reports of a file: `.npz`, `.json`, `FILE#member`, …
+    """Compare saved outputs with their final state, as `rnninspect compare DUMP` does.
+
+    `dump`: a file (`.npz`, `.json`, …) or `FILE#member`.
 
     `outputs`, `state`, `cell_state`, `inputs`, `lengths`, `mask`: a member of the dump by its name, a file,
     `FILE#member`, or an array. Without `dump`, `outputs` is the file that is read.
-    `against`: a dump of a second run of the same inputs, compared step by step. `previous`: the dump of the chunk
-    before, whose final state is where this one should start. `weights`: as for `inspect`; `weights_prefix`: which
+    `against`: a dump of a second run of the same inputs, to compare with step by step. `previous`: the dump of the
+    previous chunk, in whose final state this one should start. `weights`: as for `inspect`; `weights_prefix`: which
     layer of the file. The other keywords are those of `inspect`.
     Raises UserError (UnreadableError, ShapeError, UnknownNameError) where the command would exit 2.
 

@@ -69,18 +69,18 @@ def fix(
     excerpt: int | None = EXCERPT,
     **options: Any,
 ) -> Fixed:
-    """The dump as it ought to be, where its own arrays suffice: what was wrong is found, mended, and judged again.
+    """Correct a dump, if its own arrays suffice: find what is wrong, fix it, and judge the result again.
 
     Args: `dump`: a file's path, a mapping of named arrays, or outputs, with `final_state` beside them, in any form
-    that `inspect` takes. `cause`: rules to be believed where the arrays do not tell two causes apart that are mended in
-    two ways. Of a file or a mapping, `outputs`, `state`, `cell_state`, `inputs`, `lengths` and `mask` may be names in
+    that `inspect` takes. `cause`: rules to choose if two causes with different fixes remain
+    possible. Of a file or a mapping, `outputs`, `state`, `cell_state`, `inputs`, `lengths` and `mask` may be names in
     it, as for `compare`. The other keywords are those of `inspect`.
 
-    Returns: Fixed(arrays, changes, report): copies of the arrays, numpy's, under their own names and in their own
-    layout; what was changed and why, nothing where all was right; and the report of the arrays as they are now.
+    Returns: Fixed(arrays, changes, report): numpy copies of the arrays, under their own names and in their own layout;
+    what was changed and why (empty if all was right); and the report on the corrected arrays.
 
-    Raises: UserError where something is wrong that only a new run can mend, saying what to run, or where nothing tells
-    whether the dump is right, or which of two causes it has.
+    Raises: UserError where only a new run can give the right numbers (it says what to run), where the dump cannot be
+    judged, or where two causes with different fixes remain possible.
 
     >>> outputs = np.array([[[0.1], [0.2], [0.0]], [[0.3], [0.4], [0.5]]])
     >>> fixed = fix(outputs, outputs[:, -1], lengths=[2, 3])

@@ -70,29 +70,29 @@ def inspect(
     excerpt: int | None = EXCERPT,
     **options: Any,
 ) -> Report:
-    """Relate outputs to their final state and name what is wrong.
+    """Compare outputs with their final state and name what is wrong.
 
     `outputs`: `[B, T, H]`, `[B, T, 2H]` in two directions (time-major with `time_major=True`), an array of any
     framework, a pair (forward, backward), or torch's PackedSequence, which brings its lengths along. It may also be all
     that the layer's call returned, outputs and state, or a mapping of named arrays (a dump), or a Trace from `run`.
     `final_state`: h `[B, H]`, `[B, 2H]` or `[L*D, B, H]`; (h, c) in the convention's own order ((h, c) where nothing
     states one); an object with h and c; a flat list of states; tuples of those by layer or direction.
-    `text`: a print-out instead of these: whatever was printed or pasted, with its labels; `final_state`, `lengths`, …
-    may then be names of arrays in it (`"last output"`).
-    `cell_state`: c, where `final_state` is h alone. `initial_state`: what the call was given, in the same forms.
+    `text`: a print-out instead of these, with its labels; `final_state`, `lengths`, … may then be names of arrays in it
+    (`"last output"`).
+    `cell_state`: c, if `final_state` is only h. `initial_state`: the initial state of the call, in the same forms.
     `lengths`: `[B]`, or `"full"`: no row is shorter than T; `mask`: `[B, T]`, True where a step is real; `inputs`:
     `[B, T, F]`.
     `weights`: Weights, arrays under `weights_convention`'s own names, nested or not (`layer.state_dict()`, Flax's and
     Haiku's parameters), `layer.get_weights()`, a module or layer itself, or a file's path: with `inputs`, the layer is
     run again and its numbers are compared too. `weights_prefix`: which layer of a model.
     `against`: a second run of the same inputs, in any form of `outputs`: compared step by step.
-    `convention`: whose layer it is; `auto`: the framework of the arrays, or what the names say.
+    `convention`: the layer's framework; `auto`: decided by the arrays' types, names, shapes and values.
     `rtol`, `atol`: a step matches within `atol + rtol * |h|`; 0 is bit for bit (numbers in lists or in a dump, where
-    they were printed with unequal decimals, are first rounded alike). `select`, `ignore`: rules by name.
+    they were printed with different decimals, are first rounded to the fewer). `select`, `ignore`: rules by name.
     `excerpt`: how many numbers the report may quote; None: all.
     Further keywords state the layer: `cell`, `layers`, `bidirectional`, `time_major`, `forget_bias`, …
 
-    Raises UserError for what the caller can mend: arrays that fit no reading, or hold no numbers; unknown names.
+    Raises UserError for what the caller can correct: arrays that fit no reading or hold no numbers, and unknown names.
 
     >>> import numpy as np
     >>> o = np.array([[[0.1], [0.2], [0.0]], [[0.3], [0.4], [0.5]]])

@@ -36,7 +36,7 @@ MOST = 8  # mistakes one behind the other
 
 @dataclass(frozen=True, eq=False)
 class Fixed:
-    """The dump as it ought to be: its arrays by name, what was changed (nothing where all was right), its report."""
+    """A corrected dump: its arrays by name, what was changed (empty if all was right), and the report on it."""
 
     arrays: Mapping[str, Array]
     changes: tuple[Change, ...]

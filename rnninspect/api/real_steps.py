@@ -40,15 +40,15 @@ def final_state(
     initial_state: Any = None,
     convention: str = "tf1",
 ) -> Any:
-    """The final state h of every row, taken from the outputs: forward the last real step, backward the first.
+    """Gather the final state h of every row from the outputs: forward the last real step, backward the first.
 
     Args: `outputs`: `[B, T, H]`, `[B, T, 2H]` in two directions (`[T, B, …]` with `time_major`), a numpy array, a torch
     tensor or PackedSequence; or a pair (forward, backward). `lengths`: `[B]`, or `"full"`: no row is shorter than T;
-    `mask`: `[B, T]`, True where a step is real, with holes or padding on the left if need be. `bidirectional`,
-    `direction`, `go_backwards` (Keras: the whole axis is in the order read), `keep_order` (Flax: False leaves rows
-    reversed within their lengths): how the layer reads, as for `inspect`. `convention`: whose layer it is.
-    `zero_length`: what a row without real steps ends in; by default as that framework has it: `initial`, its
-    `initial_state` (as wide as the result; None: zeros); `wrap`, where a run over its masked steps ends; `zero`.
+    `mask`: `[B, T]`, True where a step is real; it may have holes or padding on the left. `bidirectional`,
+    `direction`, `go_backwards` (Keras: the whole time axis is in reading order), `keep_order` (Flax: False leaves rows
+    reversed within their lengths): how the layer reads, as for `inspect`. `convention`: the layer's framework.
+    `zero_length`: the state of a row without real steps, by default that framework's: `initial`, its `initial_state`
+    (as wide as the result; None: zeros); `wrap`, the state after a run over its masked steps; `zero`.
 
     Returns: `[B, H]`, or `[B, 2H]`, of the outputs' type; a pair where a pair was given.
 
@@ -92,12 +92,12 @@ def final_state(
 def reverse_within_lengths(
     x: Any, lengths: npt.ArrayLike | None = None, *, mask: npt.ArrayLike | None = None, time_major: bool = False
 ) -> Any:
-    """The real steps of every row in reverse, the others where they are: what a backward pass reads.
+    """Reverse the real steps of every row and leave its padding in place: what a backward pass reads.
 
     Args: `x`: `[B, T, …]` (`[T, B, …]` with `time_major`), a numpy array or a torch tensor; or a PackedSequence, which
-    brings its lengths. `lengths`: `[B]`; or `mask`: `[B, T]`, True where a step is real: they change places.
+    brings its lengths. `lengths`: `[B]`; or `mask`: `[B, T]`, True where a step is real: only these are reversed.
 
-    Returns: an array of the same shape and type. Done twice, it gives `x` again.
+    Returns: an array of the same shape and type. Applied twice, it gives `x` again.
 
     Raises: UserError where neither lengths nor a mask is given, ShapeError where the shapes do not fit.
 

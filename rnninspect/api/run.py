@@ -35,7 +35,7 @@ def run(
 ) -> Trace:
     """Run a masked recurrent layer and record every track.
 
-    `batch`: `[B, T, F]` (`[T, B, F]` with `time_major=True`; `[B, T]` is one feature a step), of any framework; ragged
+    `batch`: `[B, T, F]` (`[T, B, F]` with `time_major=True`; `[B, T]`: one feature per step), of any framework; ragged
     rows; torch's PackedSequence; or named arrays with `inputs` among them.
     `lengths`: `[B]`, 0 to T; `mask`: `[B, T]`, True where a step is real; without both, and with
     `lengths="full"`, every row runs all T steps.
@@ -43,12 +43,12 @@ def run(
     `layer.get_weights()`, a module or layer itself, or a file's path; without them TensorFlow's initialisers
     with `hidden_size` units, 4 by default, from `seed`. `weights_prefix`: which layer of a model, the start of its
     weights' names.
-    `convention`: whose layer runs; without it that of the weights, as their file or their names say, else tf1's.
+    `convention`: the framework whose layer runs; by default that of the weights (by their file or names), else tf1.
     `initial_state`: h `[B, H]`, or (h, c) for an LSTM; zeros by default. `dtype`: float64, float32, float16 or
     bfloat16. `truncate` cuts the time axis to the longest row.
     Further keywords state the layer: `cell`, `layers`, `bidirectional`, `time_major`, `forget_bias`, …
 
-    Raises UserError for what the caller can mend: shapes, lengths longer than T or than a ragged row,
+    Raises UserError for what the caller can correct: shapes, lengths longer than T or than a ragged row,
     weights that do not fit.
 
     >>> trace = run([[[1.0], [2.0]], [[3.0]]], hidden_size=2)

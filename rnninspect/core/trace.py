@@ -77,9 +77,9 @@ class Trace:
     """A run: which steps are real, and what every track returned.
 
     `mask`: `[B, T]`, True = real, in the inputs' time; all True where neither lengths nor a mask is known.
-    `lengths`: `[B]` as stated, or None. They may exceed T, and are what the user believes; the mask decides.
+    `lengths`: `[B]` as stated, or None. They may exceed T; the mask decides which steps are real.
     `mask_given`: the mask itself was stated (it may have holes or left padding that lengths cannot express).
-    `by_mask`: a mask was stated, though it may say no more than lengths do: it speaks of places, they of counts alone.
+    `by_mask`: a mask was stated, even if it says no more than lengths do.
     `padding`: what this run's framework leaves in masked outputs.
     `zero_length`: what a row without real steps ends in.
     """

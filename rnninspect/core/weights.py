@@ -60,10 +60,10 @@ class Weights:
     """Every layer's gates, bottom layer first, forward before backward, and what the cell computes.
 
     `names`: the scopes or prefixes that the file gave the layers, in its order. `between`: what a layer reads of the
-    two directions below it. `notes`: what was taken for granted in reading them. `backward`: what
-    the cell computes in that direction, where it is not what `spec` says. `quantised`: the operator that rounds what
-    it reads to a few bits where it runs, so that its numbers are near those of these weights; else empty. `of_a_cell`:
-    of a cell alone, which a loop of the user's own runs step by step, and which pads nothing.
+    two directions below it. `notes`: assumptions made in reading them. `backward`: what the cell computes in that
+    direction, if it differs from `spec`. `quantised`: the operator that rounds its inputs to a few bits at run time, so
+    that its results only come close to those of these weights; else empty. `of_a_cell`: those of a single cell,
+    which the user's own loop runs step by step and which does not pad.
     """
 
     spec: CellSpec

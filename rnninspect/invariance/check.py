@@ -48,28 +48,28 @@ def check_padding(
     source: Mapping[str, Any] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Report:
-    """Whether a model's results for a row depend on its padding, on the batch's width, or on the other rows.
+    """Check whether a model's results for a row depend on its padding, on the batch's width, or on the other rows.
 
     `model`: a torch module, a Keras model, an ONNX Runtime session or the path of an `.onnx` file, or any function on
-    arrays. `inputs`, `kwargs`: what it is called with, nested as it likes. `lengths`: real steps of each row: the name
-    of the argument (or key) that holds them, an array `[B]`, which is also passed on where `forward` has an argument
-    for it and none was given, a mapping from an input to either where several inputs have lengths of their own, or
-    `"full"`: no row is shorter than T. `mask`: in their place, the name of an argument, an array `[B, T]`, or a mapping
-    from an input to either. Left out, arguments with such names are taken, which the report says.
+    arrays. `inputs`, `kwargs`: what it is called with, nested or not. `lengths`: the number of real steps of each row:
+    the name of the argument (or key) that holds it; an array `[B]`, which is also passed to `forward` if that has such
+    an argument and none was given; a mapping from an input to either, if several inputs have lengths of their own; or
+    `"full"`: no row is shorter than T. `mask`: instead of `lengths`, the name of an argument, an array `[B, T]` (True =
+    real), or a mapping from an input to either. If both are left out, arguments with such names are used, and the
+    report says so.
 
-    `probes`: these alone (`noise`, `more`, `permute`, `alone`, `reach`); `skip`: all but these. `rtol`, `atol`: what
-    may differ, relative to the largest value of a result; by default what rounding may do in its dtype. `max_rows`: of
-    a larger batch so many rows are taken, the shortest and the longest among them. `seconds`: how long it may take: it
-    is asked before every run, and the one that is under way is let end; what was not probed by then is listed as not
-    checked, and nothing is then called clean (None: no limit). `side`:
-    where the padding is, if not behind. `source`, `progress`: for whoever shows it: what the report is to name, and a
-    call for every run.
+    `probes`: run only these (`noise`, `more`, `permute`, `alone`, `reach`); `skip`: run all but these. `rtol`, `atol`:
+    the tolerated difference, relative to a result's largest value and absolute; by default what rounding may cause in
+    its dtype. `max_rows`: use at most so many rows of the batch, the shortest and the longest among them. `seconds`:
+    start no new run after this time; probes that could not run by then are listed as not checked, and the model is not
+    called clean (None: no limit). `side`: the side of the padding, `"left"` or `"right"`; detected by default.
+    `source`: what the report says of where the model is from; `progress`: called with the number of runs after each.
 
-    The model runs without gradients and without dropout, about 10 + 3 * B times, as often on rows cut to few steps
-    where all are long, and 10 + B times where a place is looked for (a few for a further one); with one thread, where
-    that is faster; and with products of float32 in full float32: TF32 and bfloat16, the default on GPUs and TPUs, round
-    as the shapes have it. It is given back as it was: weights, buffers, modes, hooks, gradients and all random numbers.
-    Raises UserError where it does not run on this batch, or there is no time for anything.
+    The model runs without gradients and dropout, about 10 + 3 * B times, as often again on rows cut to few steps if all
+    are long, and 10 + B times more to locate a difference; with one thread if that is faster; and with float32 products
+    in full float32, since TF32 and bfloat16, the defaults on GPUs and TPUs, round differently for different shapes. Its
+    weights, buffers, modes, hooks, gradients and the random states are left as they were.
+    Raises UserError where it does not run on this batch, or `seconds` is too short for any result.
 
     >>> import torch
     >>> from torch import nn

@@ -35,7 +35,7 @@ def worked(probe: Probe, right: ReportRecord, wrong: ReportRecord) -> Worked:
     changed = [pair for pair in pairs if pair[0].standing != pair[1].standing][:SHOWN]
     finding = next((f for f in wrong.findings if f.rule == probe.name), None)
     lengths = ", ".join(map(str, right.lengths or []))
-    shape = f"{right.shape['batch']} rows of {lengths} steps (T = {right.shape['steps']})"
+    shape = f"{right.shape['batch']} rows with {lengths} steps (T = {right.shape['steps']})"
     before, after = tuple(_line(a) for a, _ in changed), tuple(_line(b) for _, b in changed)
     return Worked(probe.name, shape, before, after, finding.message if finding else "")
 

@@ -38,23 +38,23 @@ def record(
 
     `model`: of any kind that `rnninspect list recorders` names: of torch any module with an `nn.LSTM`, `nn.GRU`,
     `nn.RNN` or their cells, compiled or in DataParallel too; None: every torch module that runs in this process.
-    `lengths`: what is real of each row: lengths `[B]` or a mask `[B, T]` (True = real); the name of an argument of the
-    model's `forward` that holds either (`"lengths"`; `"batch.lengths"`: a key of one), read at each call; a callable of
-    the arguments of the model's `forward` that gives either; a mapping from layers' names in the model to any of these;
-    or `"full"`: no row is shorter than T. A call that brings its own (a PackedSequence) needs none; what is stated is
-    compared with them. None: an argument with a usual name (`lengths`, `attention_mask`, …) is read where its values
-    fit the call, which a note says; where there is none, several rows without lengths are never `clean`.
-    `recording.lengths` may be set anew between calls. A call that they were asked for, and that they do not fit,
-    is never `clean`: its report says so.
-    `limit`: how many calls of each layer are kept, the first ones; None: all. `every`: each k-th call alone.
-    `max_bytes`: of all copies together (512 MiB), past which further calls are counted only; None: no bound.
+    `lengths`: the real steps of each row: lengths `[B]` or a mask `[B, T]` (True = real); the name of an argument of
+    the model's `forward` that holds either (`"lengths"`; `"batch.lengths"`: a key of one), read at each call; a
+    callable that computes either from the arguments of `forward`; a mapping from layers' names in the model to any of
+    these; or `"full"`: no row is shorter than T. A call with lengths of its own (a PackedSequence) needs none; lengths
+    stated for it are compared with them. None: an argument with a usual name (`lengths`, `attention_mask`, …) is used
+    if its values fit the call, which a note says; without one, a call of several rows is never `clean`.
+    `recording.lengths` may be changed between calls. A call that the lengths do not fit is never `clean`: its report
+    says so.
+    `limit`: how many calls of each layer are kept, the first ones; None: all. `every`: keep only each k-th call.
+    `max_bytes`: of all copies together (512 MiB), beyond which calls are only counted; None: no limit.
 
-    Results, gradients and random numbers stay as they are; tensors are copied on their own device. The hooks are freed
-    however the block ends, and are no part of the model: it is copied and saved within the block as ever. Compiled
-    models run uncompiled inside the block; a module's `forward` that is called by name passes its hooks by, and is not
-    seen. Raises UserError where the model is of no known kind and, as the block begins, where it holds no such layer,
-    or one inside a scripted module, where hooks do not run, and UnknownNameError where `lengths` names an argument or
-    a layer that the model lacks.
+    Results, gradients and random numbers do not change; tensors are copied on their own device. The hooks are removed
+    at the end of the block, also after an error, and are not part of the model, which can be copied and saved within
+    the block. Compiled models run uncompiled inside the block; a module's `forward` that is called directly skips its
+    hooks, and is not seen. Raises UserError where the model is not of a known kind and, at the start of the block,
+    where it holds no such layer, or one inside a scripted module, where hooks do not run, and UnknownNameError where
+    `lengths` names an argument or a layer that the model lacks.
 
     >>> import torch
     >>> from torch import nn
@@ -68,7 +68,7 @@ def record(
 
 
 class Recording:
-    """What was recorded. It is made by `record`, and records while its `with` block is open."""
+    """The calls that `record` recorded; it records while its `with` block is open."""
 
     def __init__(
         self,

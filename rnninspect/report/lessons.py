@@ -107,7 +107,7 @@ def _place(row: Row) -> str:
 def _shape(report: ReportRecord) -> str:
     """`5 rows of 4, 6, 1, 3, 5 steps, 2 layers, 2 directions`."""
     lengths = ", ".join(map(str, report.lengths or []))
-    parts = [f"{report.shape['batch']} rows of {lengths} steps (T = {report.shape['steps']})"]
+    parts = [f"{report.shape['batch']} rows with {lengths} steps (T = {report.shape['steps']})"]
     for what, many in (("layers", "layers"), ("directions", "directions")):
         if report.shape[what] > 1:
             parts.append(f"{report.shape[what]} {many}")

@@ -25,9 +25,9 @@ Place = tuple[str | int, ...]
 
 
 def load(report: str | os.PathLike[str] | Mapping[str, Any]) -> Report:
-    """A Report from its JSON, as `--format json` or `to_dict()` gave it: a file, or the object itself.
+    """Load a Report from its JSON, as `--format json` or `to_dict()` gave it: a file, or the object itself.
 
-    Raises UnreadableError where it is no report of this schema.
+    Raises UnreadableError where it is not a report of this schema.
 
     >>> from rnninspect import inspect
     >>> saved = inspect([[[0.1], [0.2]]], [[0.2]], lengths=[2]).to_dict()

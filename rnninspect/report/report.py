@@ -89,7 +89,7 @@ class Report(ReportRecord):
 
 
 class Reports(tuple[Report, ...]):
-    """Several reports, one a recorded call, which are asked, printed and raised as one."""
+    """Several reports, one per recorded call, that are printed, rendered and raised as one."""
 
     @property
     def ok(self) -> bool:

@@ -357,9 +357,9 @@ def test_every_status_has_its_words() -> None:
     """Near, nearest, another row's step, several steps, no evidence and not compared are told apart in the verdicts."""
     text = render(every_status(), "table", table="full", width=140)
     for phrase in (
-        r"✓ row 0 .*h ~ outputs\[0, 3\] +as expected, differs by 3e-08 +the next nearest by 0.4 more",
-        r"✗ row 1 .*h equals no step +expected step 2 +nearest step 1 differs by 0.2\n +the next nearest "
-        r"by 0.1 more, padding",
+        r"✓ row 0 .*h ~ outputs\[0, 3\] +as expected, differs by 3e-08 +next nearest \+0.4",
+        r"✗ row 1 .*h equals no step +expected step 2 +nearest step 1 differs by 0.2, next nearest "
+        r"\+0.1\n +padding",
         r"✗ row 2 .*h = outputs\[3, 2\] +expected step 1",
         r"✓ row 3 .*h = outputs\[3, \[1, 3\]\] +as expected, but also at other steps",
         r"\? row 4 .*no evidence: no real step",

@@ -100,7 +100,7 @@ def remarks(row: Row, total: int, verbose: bool = False, brief: bool = False) ->
     if unmatched and row.nearest_step is not None:
         notes.append(f"nearest step {row.nearest_step} {distance_text(row.distance)}")
     if row.margin is not None and not row.noted_by and (verbose or row.status in ("near", "none")):
-        notes.append(f"the next nearest by {row.margin:.3g} more" if row.margin else "another is equally near")
+        notes.append(f"next nearest +{row.margin:.3g}" if row.margin else "another equally near")
     padded = _elide.gaps(row.real, total)
     if padded and row.padding in _PADDING:
         where = _elide.list_slices(padded) if brief else _elide.name_steps(padded)
