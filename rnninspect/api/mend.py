@@ -247,8 +247,7 @@ def _decided(finding: Finding, case: Case, make: Make, arrays: Arrays, causes: C
         return replace(finding, rule=chosen, alternatives=[], message=_as_chosen(finding, chosen, others))
     rule = every_rule()[finding.rule]
     where = f" ({describe_rows(finding.rows, case.trace.batch_size)})" if finding.rows else ""
-    undecided = rule.undecided(case)
-    if undecided:
+    if undecided := rule.undecided(case):
         raise UserError(
             f"{rule.name}{where}: {undecided}; or {argument('cause', rule.name)} where {rule.chosen_where(case)}"
         )
@@ -260,20 +259,14 @@ def _decided(finding: Finding, case: Case, make: Make, arrays: Arrays, causes: C
         return finding
     decides = finding.evidence.get("would_decide", "inputs and weights, to run the layer again")
     choices = " or ".join(argument("cause", name) for name in possible)
-    raise UserError(
-        f"{' or '.join(possible)}{where}: these arrays do not show which, and each has a different fix; give "
-        f"{decides}; or choose: {choices}"
-    )
+    raise UserError(f"{' or '.join(possible)}{where}, which have different fixes: give {decides}; or choose: {choices}")
 
 
 def _as_chosen(finding: Finding, chosen: str, others: list[str]) -> str:
     if not others:
         return finding.message
     rows = describe_rows(finding.rows, max(finding.rows, default=0) + 1).partition(" (")[0]
-    return (
-        f"{rows}: {every_rule()[chosen].summary} (chosen; these arrays do not distinguish it from "
-        f"{' or '.join(others)})"
-    )
+    return f"{rows}: {every_rule()[chosen].summary} (chosen; these arrays also allow {' or '.join(others)})"
 
 
 def _outcome(rule: Rule, finding: Finding, make: Make, arrays: Arrays) -> Arrays | None:
@@ -298,9 +291,9 @@ def _are_equal(one: Arrays, other: Arrays) -> bool:
 def _refusal(finding: Finding, case: Case) -> str:
     where = f" ({describe_rows(finding.rows, case.trace.batch_size)})" if finding.rows else ""
     if finding.rule not in every_rule() and finding.fix:
-        return f"{finding.rule}{where}: the lengths, not the arrays, must be put right: {first_line(finding)}"
+        return f"{finding.rule}{where}: the lengths must be corrected, not the arrays: {first_line(finding)}"
     if finding.rule not in every_rule():
-        return f"{finding.rule}{where}: no known mistake gives these arrays; run again, outputs and state of one call"
+        return f"{finding.rule}{where}: no known mistake gives these arrays; run again, and save both of one call"
     of_weights = isinstance(every_rule()[finding.rule], WeightsRule)
     what = "the weights must be fixed, not the dump" if of_weights else "these arrays are not enough; run again"
     return f"{finding.rule}{where}: {what}: {first_line(finding)}"

@@ -271,7 +271,7 @@ def test_zeros_are_not_gathered() -> None:
     ("change", "phrase"),
     [
         ({"final_state": np.ones((5, 6), dtype=np.float32)}, "run again"),
-        ({"lengths": None, "outputs": FULL, "final_state": FULL[:, -1]}, "nothing tells"),
+        ({"lengths": None, "outputs": FULL, "final_state": FULL[:, -1]}, "cannot be judged"),
         ({"initial_state": None, "outputs": np.full((5, 7, 6), np.nan)}, "nonfinite-values"),
     ],
     ids=["unexplained", "unjudged", "not finite"],
