@@ -183,7 +183,8 @@ def _is_shown(halves: _Halves, outputs: Array | None, convention: Convention) ->
     forward = outputs[..., :units]
     if not _are_made_of_steps(h, c, outputs, units):
         return False
-    if is_behind(halves.h, halves.c, FEWER):
+    four_axes = halves.h.ndim > 2 and not halves.cell_first  # else two layers of one direction, in reverse order
+    if is_behind(halves.h, halves.c, 1 if four_axes else FEWER):
         # two layers in (bottom, top) order are as usual as (c, h): of a few numbers, or of one sign, nothing tells
         as_layers = halves.cell_first and not convention.cell_first and halves.h.ndim == 2
         return not as_layers or (is_behind(h, c, MANY) and np.unique(np.sign(h[h != 0])).size > 1)
