@@ -36,6 +36,7 @@ conventions/dumps/layer_names conventions/weights/gates conventions/fixes/fittin
 conventions/dumps/names
 conventions/dumps/cell_behind conventions/dumps/list_order conventions/dumps/positions conventions/dumps/numbered_pairs
 conventions/dumps/shapes conventions/dumps/sides conventions/dumps/calls
+conventions/dumps/larger_batch
 conventions/dumps/siblings conventions/dumps/turned_masks conventions/dumps/inverted conventions/dumps/offsets
 conventions/dumps/unread conventions/dumps/spread conventions/dumps/rightful
 conventions/dumps/halves conventions/dumps/roles conventions/dumps/misnamed conventions/dumps/affixes

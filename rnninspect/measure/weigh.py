@@ -16,6 +16,7 @@ from rnninspect.conventions.dumps.calls import refuse_other_results
 from rnninspect.conventions.dumps.elided import show_alike
 from rnninspect.conventions.dumps.frameworks import Hints, likeliest
 from rnninspect.conventions.dumps.inverted import with_true_at_real_steps
+from rnninspect.conventions.dumps.larger_batch import with_rows_of_outputs
 from rnninspect.conventions.dumps.misfits import unplaced
 from rnninspect.conventions.dumps.misnamed import (
     Renamed,
@@ -192,7 +193,8 @@ def _read(
     slots, of_lengths = with_lengths_of_offsets(guess.slots)
     reversed_axis = int(not config.time_major) if convention.order(config) == "reversed" else None
     slots, of_mask = with_true_at_real_steps(slots, "mask" in dump.named, reversed_axis)
-    guess = replace(guess, slots=slots, notes=(*guess.notes, *filter(None, [of_lengths, of_mask])))
+    slots, of_rows = with_rows_of_outputs(slots, config.time_major)
+    guess = replace(guess, slots=slots, notes=(*guess.notes, *filter(None, [of_lengths, of_mask, of_rows])))
     weighed = _read_as_given(convention, dump, guess, config, tolerance, measurer)
     if tolerance != Tolerance() or weighed.choice.rounded_to is not None or fit_of(weighed.choice) == 1:
         return weighed
