@@ -257,7 +257,7 @@ def _append(file: BinaryIO, block: bytes) -> None:
 
 def _show_tally(tally: Tally, options: dict[str, Any]) -> None:
     """The summary by rule: part of a table, and for other formats a word on stderr."""
-    counts = ", ".join(f"{n} {verdict}" for verdict, n in sorted(tally.verdicts.items()))
+    counts = ", ".join(f"{n} {v}{'s' if v == 'error' and n > 1 else ''}" for v, n in sorted(tally.verdicts.items()))
     lines = [f"{tally.dumps} dump{'s' if tally.dumps != 1 else ''}: {counts}"]
     lines += [f"{severity:<8} {rule:<32} in {n}" for rule, severity, n in tally.by_rule()]
     if options["format_"] == "table" and options["output"] in (None, "-"):

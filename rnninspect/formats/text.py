@@ -88,7 +88,7 @@ class _Reading:
             self._enter(one, arrays, counts, twice)
         if not arrays:
             raise UnreadableError(
-                f"{self.source}: no arrays in this text ({self._length()}): paste "
+                f"{self.source}: found no arrays, read as text ({self._length()}); paste "
                 "all that print(outputs) and print(state) show, with its brackets"
                 + (f"; left out: {shorten(left)}" if left else "")
             )

@@ -97,7 +97,7 @@ def _literal(
         rows = [[word for row in across for word in row] for across in zip(*matrix.columns, strict=False)]
         odd = next((row for row in rows if len(row) != len(rows[0])), None)
         if odd is not None:
-            why = f"a row of {len(odd)} numbers stands among rows of {len(rows[0])}"
+            why = f"a row has {len(odd)} numbers, the others {len(rows[0])}"
             return Broken(start, _place(text, odd, start, end), why, len(rows))
         scale = f"e{matrix.exponent}" if matrix.exponent else ""
         parts.append(np.array([[float(word + ("" if "e" in word else scale)) for word in row] for row in rows]))

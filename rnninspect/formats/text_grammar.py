@@ -244,7 +244,7 @@ class _Reader:
         if frame.bracket == "[" and literals and len(literals) == len(frame.items) and not literals[0].wrapped:
             return self._stacked(frame, literals, end)
         if frame.bracket == "[" and any(not node.wrapped for node in literals):
-            self.nodes.append(Broken(frame.start, frame.start, "single numbers stand among its rows", len(literals)))
+            self.nodes.append(Broken(frame.start, frame.start, "single numbers are mixed with its rows", len(literals)))
             return Plain("broken")
         if frame.bracket == "<" or frame.name.rpartition(".")[2] in WRAPPERS:
             numbers = [(key, n) for key, n in frame.items if isinstance(n, Literal) and key not in _NOT_VALUES]
@@ -262,9 +262,9 @@ class _Reader:
         odd = next((row for row in rows if row.values.shape != usual or row.gaps != rows[0].gaps), None)
         if odd is not None or frame.broken or any(row.wrapped for row in rows):
             here = odd or rows[0]
-            why = f"a part of shape {here.values.shape} stands among parts of {usual}"
+            why = f"a part has the shape {here.values.shape}, the others {usual}"
             if len(usual) == len(here.values.shape) == 1:
-                why = f"a row of {here.values.shape[0]} numbers stands among rows of {usual[0]}"
+                why = f"a row has {here.values.shape[0]} numbers, the others {usual[0]}"
             self.nodes.append(Broken(frame.start, here.start, why, len(rows)))
             return Plain("broken")
         gaps = {axis + 1: count for axis, count in rows[0].gaps.items()}

@@ -108,7 +108,7 @@ UNREADABLE = [
     ("run empty.npy", "empty.npy: it is empty"),
     ("run empty.json", "empty.json: it is empty"),
     ("run folder.npy", "folder.npy: it is a folder"),
-    ("run text.txt", "text.txt: no arrays in this text", "print(outputs)"),
+    ("run text.txt", "text.txt: found no arrays", "print(outputs)"),
     ("run noise", "noise: not in a known format", "json, ", "npy, "),
     ("run cut.npy", "cut.npy: it is damaged or truncated"),
     ("compare cut.npz", "cut.npz: it is damaged or truncated"),

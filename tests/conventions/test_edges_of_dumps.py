@@ -87,7 +87,7 @@ def test_a_stack_whose_top_state_alone_is_known(name: str, kept: str) -> None:
 
 def test_a_lone_array_is_refused_in_one_line() -> None:
     """One array of three axes is outputs or states, and not both: what is missing is said."""
-    with pytest.raises(ShapeError, match=r"no final state h .* found outputs a \(2, 5, 3\)"):
+    with pytest.raises(ShapeError, match=r"no final state h .* found outputs = a \(2, 5, 3\)"):
         rnninspect.inspect({"a": np.random.default_rng(0).normal(size=(2, 5, 3))})
 
 

@@ -35,7 +35,7 @@ def test_a_choice_among_arrays_names_outputs_and_state_alone() -> None:
     other = (slots[0], Slot("h", "d", floats(2, 4)))
     assert several([slots, other]).startswith("several arrays")
     message = several([slots, slots])
-    assert "outputs a (2, 3, 4), h b (2, 4))" in message
+    assert "outputs = a (2, 3, 4), h = b (2, 4))" in message
     assert "by shape alone" in message
     assert "cell" not in message
     alone = untold(Guess(slots[:2], by_shape=("h",)))

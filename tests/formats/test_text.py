@@ -75,16 +75,16 @@ NO_ARRAYS = [
 @pytest.mark.parametrize("text", NO_ARRAYS)
 def test_numbers_in_prose_and_code_are_no_arrays(text: str) -> None:
     """Versions, references, places, shapes, arguments and what is computed are not data; nothing is evaluated."""
-    with pytest.raises(UnreadableError, match="x: no arrays in this text"):
+    with pytest.raises(UnreadableError, match="x: found no arrays"):
         from_text(text, "x")
 
 
 BROKEN = [
     ("h:\n[[0.5 1.5]\n [0.5 2.5]\n", r"line 4: its bracket is never closed.*begins in line 2"),
-    ("h:\n[[0.5 1.5]\n [0.5]\n [0.5 2.5]]", r"line 3: a row of 1 numbers stands among rows of 2"),
+    ("h:\n[[0.5 1.5]\n [0.5]\n [0.5 2.5]]", r"line 3: a row has 1 numbers, the others 2"),
     ("h:\n[[0.5 1.5]\n [0.5 abc]]", r"line 3: 'abc' is not a number"),
     ("h:\n 0.5 1.5]\n [0.5 2.5]\n [0.5 2.5]]", r"line 4: a \] closes no bracket"),
-    ("(0 ,.,.) = \n 0.5 1.5\n 0.5\n[torch.FloatTensor of size 1x2x2]", r"line 3: a row of 1 numbers"),
+    ("(0 ,.,.) = \n 0.5 1.5\n 0.5\n[torch.FloatTensor of size 1x2x2]", r"line 3: a row has 1 numbers"),
 ]
 
 
@@ -102,7 +102,7 @@ def test_a_broken_array_is_refused_with_its_line(text: str, message: str) -> Non
 )
 def test_lines_are_counted_as_an_editor_does(text: str, lines: str) -> None:
     """A text that ends in a line end has no further line."""
-    with pytest.raises(UnreadableError, match=rf"no arrays in this text \({lines}\)"):
+    with pytest.raises(UnreadableError, match=rf"found no arrays, read as text \({lines}\)"):
         from_text(text, "x")
 
 

@@ -16,7 +16,7 @@ from rnninspect.errors import ShapeError
 
 def shown(slots: tuple[Slot, ...]) -> str:
     """The arrays by role, name and shape."""
-    return ", ".join(f"{s.role} {s.name or 'unnamed'} {tuple(s.array.shape)}" for s in slots)
+    return ", ".join(f"{s.role} = {s.name or 'the unnamed array'} {tuple(s.array.shape)}" for s in slots)
 
 
 def no_reading(slots: tuple[Slot, ...], config: LayerConfig, tried: list[str]) -> str:
@@ -159,7 +159,7 @@ def untold(guess: Guess) -> str:
 def several(candidates: list[tuple[Slot, ...]]) -> str:
     """That several arrays could be outputs and state, and how to say which are."""
     pairs = [[s for s in slots if s.role in ("outputs", "h")] for slots in candidates]
-    arrays = "; ".join(", ".join(f"{s.role} {s.name} {tuple(s.array.shape)}" for s in pair) for pair in pairs[:6])
+    arrays = "; ".join(", ".join(f"{s.role} = {s.name} {tuple(s.array.shape)}" for s in pair) for pair in pairs[:6])
     both = f"{argument('outputs')} and {argument('state')}"
     if len({tuple((s.role, s.name) for s in pair) for pair in pairs}) == 1:
         return f"by shape alone these could be the outputs and the final state ({arrays}): name them with {both}"
@@ -178,7 +178,7 @@ def unplaced(
             continue
         came_with_the_call = slot.role in named or (slot in returned and slot.role != "c")
         if came_with_the_call or starts_some_layers_alone(slot, reading):
-            raise ShapeError(f"{slot.role} {slot.name} {tuple(slot.array.shape)}: {why}")
+            raise ShapeError(f"{slot.role} = {slot.name} {tuple(slot.array.shape)}: {why}")
         sentences.append(f"{slot.name} {list(slot.array.shape)} was not used: {why}")
     return sentences
 
