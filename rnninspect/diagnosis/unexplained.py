@@ -18,6 +18,7 @@ from rnninspect.measure.difference import TrackDifference
 from rnninspect.measure.run_ends import ends_of_outputs, states_end_elsewhere
 
 UNEXPLAINED = "unexplained-state"
+FEW_NUMBERS, CLOSE = 4, 1e-5  # numbers that are one multiple by no chance, and how closely they are it
 UNEXPLAINED_DIFFERENCE = "unexplained-difference"
 
 
@@ -31,6 +32,9 @@ def unexplained_states(case: Case, left: frozenset[Place], in_numbers: bool = Tr
     if ended is not None:
         return ended
     clauses, evidence = _where_they_are(case, left) if in_numbers else ([], {})
+    factor = common_factor(case)
+    if factor is not None:
+        clauses.insert(0, f"in every row the last real output is {factor:.4g} times the final state")
     alone = " (two mistakes at once were not tried: the outputs are too large for that)" if is_too_large(case) else ""
     computed = in_numbers and not evidence["origins"] and _all_equal_no_step(case)
     may_be = (
@@ -56,6 +60,19 @@ def _all_equal_no_step(case: Case) -> bool:
     """Whether no state equals an output of its row, and no run of weights says what it should be: it may be a function
     of the right one."""
     return case.weights is None and not any((f.equal.any(1) & ~f.final_zero).any() for f in case.facts)
+
+
+def common_factor(case: Case) -> float | None:
+    """The one factor that the outputs at the expected steps are times the states, in every number; None without one."""
+    pairs = [(f.at_end[rows], np.asarray(f.final[rows])) for f in case.facts if (rows := f.expected >= 0).any()]
+    if not pairs:
+        return None
+    ends, states = (np.concatenate([np.ravel(pair[i]) for pair in pairs]).astype(np.float64) for i in (0, 1))
+    if not np.isfinite(ends + states).all() or np.count_nonzero(states) < FEW_NUMBERS:
+        return None
+    factor = float(ends @ states / (states @ states))
+    close = np.abs(ends - factor * states) <= CLOSE * np.abs(factor * states)
+    return factor if factor and abs(factor - 1) > CLOSE and close.all() else None
 
 
 def _where_they_are(case: Case, left: frozenset[Place]) -> tuple[list[str], dict[str, Any]]:

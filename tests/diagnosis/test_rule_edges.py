@@ -250,3 +250,15 @@ def test_only_a_step_that_is_one_multiple_suggests_a_factor_of_dropout() -> None
     larger = state * np.linspace(1.5, 4, 12)
     outputs = np.stack([state, dropped, state / 2, larger])[None]
     assert list(_scales_of(outputs, state)) == pytest.approx([2.0])
+
+
+@pytest.mark.parametrize("factor", [2.0, 6**0.5, -1.0, 0.5])
+@pytest.mark.parametrize("options", [{}, {"direction": "forward"}])
+def test_outputs_that_are_a_multiple_of_the_states_are_said_to_be(options: dict[str, str], factor: float) -> None:
+    """No unit is zero where its state is not, so nothing was dropped; nor is an even width two directions by that."""
+    rng, lengths = np.random.default_rng(1), np.array([5, 3, 4, 2])
+    outputs = rng.uniform(-0.9, 0.9, (4, 5, 6)) * (np.arange(5) < lengths[:, None])[..., None]
+    state = outputs[np.arange(4), lengths - 1]
+    report = rnninspect.inspect({"output": factor * outputs, "h_n": state, "lengths": lengths}, **options)
+    assert [f.rule for f in report.findings] == ["unexplained-state"]
+    assert f"the last real output is {factor:.4g} times the final state" in report.findings[0].message

@@ -120,6 +120,7 @@ def _undone_by_states(case: Case, states: Sequence[Array]) -> Iterator[Undone]:
     if scale < 1 + CLOSE or not np.isfinite(scale):
         return
     before: dict[int, Array] = {}
+    dropped = False  # without any unit that is 0 where its state is not, the outputs are a multiple, and not dropped
     heads = {id(facts.track): _heads(facts.outputs) for facts in case.facts}
     for facts, _, state in off:
         places = np.argwhere(_multiples(facts, heads[id(facts.track)], state, scale))
@@ -128,9 +129,12 @@ def _undone_by_states(case: Case, states: Sequence[Array]) -> Iterator[Undone]:
         if id(facts.track) not in before:
             before[id(facts.track)] = facts.outputs.copy()
         outputs = before[id(facts.track)]
+        dropped |= bool(((facts.outputs[places[:, 0], places[:, 1]] == 0) & (state != 0)).any())
         outputs[places[:, 0], places[:, 1]] = state
         if not facts.mask[places[:, 0], places[:, 1]].all():  # its padding repeats it, of which some was dropped whole
             outputs[places[0, 0], ~facts.mask[places[0, 0]] & facts.zero[places[0, 0]]] = state
+    if not dropped:
+        return
     tracks = tuple(replace(t, outputs=before.get(id(t), t.outputs)) for t in case.trace.tracks)
     how = f"the outputs as they were before dropout with keep probability {1 / scale:.3g}"
     yield Undone(how, case.with_trace(replace(case.trace, tracks=tracks)))
