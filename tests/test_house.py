@@ -65,6 +65,7 @@ diagnosis/evidence/row_prefixes diagnosis/evidence/padded_inputs diagnosis/evide
 diagnosis/evidence/levenberg_marquardt diagnosis/evidence/weight_changes diagnosis/evidence/small_cases
 diagnosis/evidence/grown_rounding
 diagnosis/evidence/first_step diagnosis/evidence/constant_offsets
+diagnosis/evidence/lengths_or_run
 diagnosis/evidence/lower_precision diagnosis/evidence/weight_search diagnosis/evidence/padding_habit
 diagnosis/evidence/cells_of_run diagnosis/evidence/ran_over_rows diagnosis/evidence/other_mask
 diagnosis/evidence/padding_taken

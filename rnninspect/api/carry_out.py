@@ -16,6 +16,8 @@ from rnninspect.core.trace import Array, Bools, Track
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.cell_beside_state import go_together
 from rnninspect.diagnosis.rule import Rule, describe_rows
+from rnninspect.diagnosis.rules import rules as every_rule
+from rnninspect.diagnosis.weights_rule import WeightsRule
 from rnninspect.errors import UserError
 from rnninspect.measure.run_ends import contradicts_lengths, run_ends
 
@@ -39,6 +41,21 @@ class Change:
 def first_line(finding: Finding) -> str:
     """What to do about it, in one line."""
     return finding.fix.partition("\n")[0]
+
+
+def refusal(finding: Finding, case: Case) -> str:
+    """Why the arrays do not suffice for what was found, and what to do instead."""
+    where = f" ({describe_rows(finding.rows, case.trace.batch_size)})" if finding.rows else ""
+    rule = every_rule().get(finding.rule)
+    if rule is None and finding.fix:
+        return f"{finding.rule}{where}: the lengths must be corrected, not the arrays: {first_line(finding)}"
+    if rule is None:
+        return f"{finding.rule}{where}: no known mistake gives these arrays; run again, and save both of one call"
+    if undecided := rule.undecided(case):
+        return f"{finding.rule}{where}: {undecided}"
+    of_weights = isinstance(rule, WeightsRule)
+    what = "the weights must be fixed, not the dump" if of_weights else "these arrays are not enough; run again"
+    return f"{finding.rule}{where}: {what}: {first_line(finding)}"
 
 
 def carried_out(rule: Rule, finding: Finding, case: Case, arrays: Arrays) -> Change:

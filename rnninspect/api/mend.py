@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rnninspect.api import inspect
-from rnninspect.api.carry_out import Change, carried_out, first_line
+from rnninspect.api.carry_out import Change, carried_out, first_line, refusal
 from rnninspect.api.direction_taken import Make, check_direction, reading_joined, reading_two
 from rnninspect.api.fix_write import Arrays
 from rnninspect.api.taken_anew import all_taken_anew
@@ -25,7 +25,6 @@ from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.rule import Rule, describe_rows
 from rnninspect.diagnosis.rules import rules as every_rule
 from rnninspect.diagnosis.verdict import untested, verdict
-from rnninspect.diagnosis.weights_rule import WeightsRule
 from rnninspect.errors import UserError
 from rnninspect.measure.run_ends import contradicts_lengths, run_ends
 from rnninspect.report.report import Report
@@ -79,7 +78,7 @@ def mend(
         if finding is None:
             change = all_taken_anew(wrong, report.findings, case, make, arrays)
             if change is None:
-                raise UserError(_refusal(wrong[0], case))
+                raise UserError(refusal(wrong[0], case))
             changes.append(change)
             continue
         seen = _ways(finding, case)[way]
@@ -286,14 +285,3 @@ def _are_equal(one: Arrays, other: Arrays) -> bool:
     return one.keys() == other.keys() and all(
         np.array_equal(array, other[name], equal_nan=array.dtype.kind in "fc") for name, array in one.items()
     )
-
-
-def _refusal(finding: Finding, case: Case) -> str:
-    where = f" ({describe_rows(finding.rows, case.trace.batch_size)})" if finding.rows else ""
-    if finding.rule not in every_rule() and finding.fix:
-        return f"{finding.rule}{where}: the lengths must be corrected, not the arrays: {first_line(finding)}"
-    if finding.rule not in every_rule():
-        return f"{finding.rule}{where}: no known mistake gives these arrays; run again, and save both of one call"
-    of_weights = isinstance(every_rule()[finding.rule], WeightsRule)
-    what = "the weights must be fixed, not the dump" if of_weights else "these arrays are not enough; run again"
-    return f"{finding.rule}{where}: {what}: {first_line(finding)}"

@@ -98,6 +98,13 @@ def lengths_as(used: Ints, remark: str) -> str:
     return f"lengths = np.array([{', '.join(map(str, used.tolist()))}])  # {remark}"
 
 
+def or_run_again(code: str) -> str:
+    """Code that runs the layer again, as the other way to put right what the code above puts right in one."""
+    return "\n".join(
+        ["# or, where these lengths are right, run again with them:", *(f"# {x}" for x in code.split("\n"))]
+    )
+
+
 def top_tracks(case: Case) -> list[Track]:
     """The tracks of the top layer, forward first."""
     return [t for t in case.trace.tracks if t.layer == case.trace.layers - 1]

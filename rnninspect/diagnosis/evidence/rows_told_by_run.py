@@ -59,8 +59,9 @@ def put_back(case: Case, state: str, places: Sequence[StatePlace]) -> str:
     raw = case.raw("h" if state == "h" else "c")
     if raw is None or raw.ndim < 3 or (raw.shape[0] == case.trace.batch_size and case.config.state_batch_first):
         return f"{state} = {state}[np.argsort(order)]"
+    name = "states" if state == "h" else "cells"
     tracks = [(track.layer, track.direction) for track in case.trace.tracks]
     moved = [n for n, track in enumerate(tracks) if (*track, state) in places]
     if len(moved) == len(tracks) or raw.shape[0] != len(tracks):
-        return f"{state} = {state}[:, np.argsort(order)]"
-    return f"{state}[{moved}] = {state}[{moved}][:, np.argsort(order)]"
+        return f"{name} = {name}[:, np.argsort(order)]"
+    return f"{name}[{moved}] = {name}[{moved}][:, np.argsort(order)]"

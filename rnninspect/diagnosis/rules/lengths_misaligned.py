@@ -9,14 +9,17 @@ from dataclasses import replace
 import numpy as np
 
 from rnninspect.core.trace import Ints, prefix_mask
+from rnninspect.core.wording import argument
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.whole_gathers import also_gathered, row_whose_length
-from rnninspect.diagnosis.fix_code import gathered
+from rnninspect.diagnosis.fix_code import gathered, lengths_as, or_run_again
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, listed, proposal
 from rnninspect.measure.facts import TrackFacts
 from rnninspect.measure.run_ends import ends_of_outputs, run_ends
 
 OWN = "h = outputs[np.arange(len(outputs)), lengths - 1]  # these rows' lengths, in the order of these outputs"
+RUN_AGAIN = "outputs, states = layer(inputs, lengths)"
+OF_EACH_ROW = "# with these lengths, of which each is its own row's: the run had them in another order"
 EACH = "h = outputs[np.arange(B), lengths - 1]  # each row's own length, not one for all"
 
 
@@ -40,23 +43,37 @@ class LengthsMisaligned(Rule):
     )
 
     def code(self, case: Case) -> str:
-        return gathered(case, OWN) if self.mends(case) else self.fix
+        if _states_alone(case):
+            return gathered(case, OWN)
+        used = _lengths_of_run(case)
+        return RUN_AGAIN if used is None else lengths_as(used, "as the rows stand")
+
+    def held_as(self, case: Case) -> str:
+        return "lengths-ignored"
 
     def fitted(self, case: Case, theirs: str) -> str:
-        return self.code(case) if self.mends(case) else theirs
+        """The layer run again with the lengths given, if it had others; where nothing tells that, below these."""
+        if self.undecided(case):
+            return f"{self.code(case)}\n{or_run_again(theirs)}"
+        return self.code(case) if self.mends(case) else f"{theirs}\n{OF_EACH_ROW}"
 
     def mends(self, case: Case) -> bool:
-        """Where the outputs end at the lengths given, which the layer has read then: the states alone were gathered by
-        others, and a new run in another order would break what is right."""
-        ends = ends_of_outputs(case.facts)
+        """Where the states alone were gathered by other lengths, or the inputs end at those of the run."""
+        used = _lengths_of_run(case)
+        return _states_alone(case) or (used is not None and _inputs_end_at(case, used))
+
+    def undecided(self, case: Case) -> str:
+        """Whether the lengths given are in another order, or those that the layer had."""
+        used = None if _states_alone(case) else _lengths_of_run(case)
+        if used is None or _inputs_end_at(case, used):
+            return ""
         return (
-            ends is not None
-            and np.array_equal(ends, case.facts[0].ends)
-            and any(f.mismatched.any() for f in case.facts)
+            "the lengths may be in another order than the rows, or the run had them so, and nothing tells which: give "
+            f"inputs that are zero past the rows' ends, or the right {argument('lengths')}, or run again"
         )
 
     def check(self, case: Case) -> Iterable[Proposal]:
-        whose = "states were gathered by" if self.mends(case) else "were really used are"
+        whose = "states were gathered by" if _states_alone(case) else "were really used are"
         for facts in case.facts:
             used = _lengths_used(facts)
             if used is None:
@@ -133,6 +150,31 @@ class LengthsMisaligned(Rule):
         mask = prefix_mask(used, case.trace.steps)
         ran = case.run(replace(case.batch, mask=mask, lengths=used))
         return case.with_trace(replace(case.trace, tracks=ran.tracks))
+
+
+def _states_alone(case: Case) -> bool:
+    """Whether the outputs end at the lengths given, which the layer has read then: the states alone were gathered by
+    others, and a new run in another order would break what is right."""
+    ends = ends_of_outputs(case.facts)
+    return ends is not None and np.array_equal(ends, case.facts[0].ends) and any(f.mismatched.any() for f in case.facts)
+
+
+def _lengths_of_run(case: Case) -> Ints | None:
+    """`[B]`: the lengths that every track's states and outputs show, a permutation of those given; None where they do
+    not, or the inputs end at those given."""
+    lengths = case.trace.lengths
+    told = {tuple(used) for facts in case.facts if (used := _lengths_used(facts)) is not None}
+    if len(told) != 1 or lengths is None or case.trace.mask_given or _inputs_end_at(case, lengths):
+        return None
+    used: Ints = np.array(next(iter(told)), dtype=np.int64)
+    return None if -1 in used else used
+
+
+def _inputs_end_at(case: Case, lengths: Ints) -> bool:
+    """Whether there are inputs, and they are zero from these lengths on and nowhere else."""
+    if case.batch is None or case.batch.inputs.shape[:2] != case.trace.mask.shape:
+        return False
+    return np.array_equal((case.batch.inputs != 0).any(-1), prefix_mask(lengths, case.trace.steps))
 
 
 def _where_it_ended(facts: TrackFacts) -> list[int] | None:

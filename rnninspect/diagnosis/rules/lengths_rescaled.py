@@ -62,12 +62,16 @@ class LengthsRescaled(Rule):
     def code(self, case: Case) -> str:
         if _lengths_stand(case):
             return gathered(case, OF_INDEX)
-        told = _told(case)
-        return self.fix if told is None else f"lengths = {_scaled(*told)}  # as many steps as the time axis has of them"
+        told, stride = _told(case), _stride_of_outputs(case) or _stride_of_axis(case)
+        if told is None and not stride:
+            return self.fix
+        divided = f"(lengths + {stride - 1}) // {stride}" if told is None else _scaled(*told)
+        return f"lengths = {divided}  # as many steps as the time axis has of them"
 
     def fitted(self, case: Case, theirs: str) -> str:
-        """A framework's code divides the lengths, which is wrong where the outputs end at them."""
-        return self.code(case) if _lengths_stand(case) else theirs
+        """A framework's code is for a stride that the numbers do not tell."""
+        code = self.code(case)
+        return theirs if code == self.fix else code
 
     def mends(self, case: Case) -> bool:
         told = _told(case)  # of rows cut to the time axis no ratio tells the length
@@ -142,9 +146,8 @@ class LengthsRescaled(Rule):
 
     def _counted_before(self, case: Case, lengths: Ints) -> Iterable[Proposal]:
         """The longest length is a multiple of the steps that there are, and no state ends where a length says."""
-        rows = np.flatnonzero(lengths > case.trace.steps)
-        stride, rest = divmod(int(lengths.max(initial=0)), max(1, case.trace.steps))
-        if rows.size < 2 or stride < 2 or rest or _ends_as_stated(case, lengths):
+        rows, stride = np.flatnonzero(lengths > case.trace.steps), _stride_of_axis(case)
+        if not stride:
             return
         yield Proposal(
             self.name,
@@ -177,6 +180,15 @@ def _stride_of_outputs(case: Case) -> int:
         if any(np.array_equal(np.minimum(used, case.trace.steps), ends) for used in rounded):
             return stride
     return 0
+
+
+def _stride_of_axis(case: Case) -> int:
+    """The stride that the longest length is of the time axis, where no state ends where a length says; else 0."""
+    lengths = case.trace.lengths
+    if lengths is None or (lengths > case.trace.steps).sum() < 2:
+        return 0
+    stride, rest = divmod(int(lengths.max()), max(1, case.trace.steps))
+    return 0 if stride < 2 or rest or _ends_as_stated(case, lengths) else stride
 
 
 def _lengths_stand(case: Case) -> bool:

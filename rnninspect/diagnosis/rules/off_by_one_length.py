@@ -7,16 +7,27 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnninspect.core.trace import Ints, last_true
+from rnninspect.core.trace import Ints
 from rnninspect.core.wording import argument
 from rnninspect.diagnosis.case import Case
 from rnninspect.diagnosis.evidence.constant_offsets import moved_ends, offsets_of, rows_at, selective
+from rnninspect.diagnosis.evidence.lengths_or_run import (
+    ends_as_stated,
+    lengths_are_off,
+    lengths_stand,
+    one_offset,
+    other_run,
+    run_ended_there,
+)
 from rnninspect.diagnosis.evidence.weight_search import agrees
-from rnninspect.diagnosis.fix_code import gathered
+from rnninspect.diagnosis.fix_code import gathered, or_run_again
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, proposal
 from rnninspect.diagnosis.state_in_hand import taken_at
 from rnninspect.measure.facts import TrackFacts
-from rnninspect.measure.run_ends import cut_in_words, past_the_stop, shows_lengths, states_end_elsewhere
+from rnninspect.measure.run_ends import cut_in_words, past_the_stop, states_end_elsewhere
+
+RUN_AGAIN = "outputs, states = layer(inputs, lengths)"
+_OTHERWISE = "# or, where the states are right: lengths = {}"
 
 
 class OffByOneLength(Rule):
@@ -41,30 +52,43 @@ class OffByOneLength(Rule):
     )
 
     def code(self, case: Case) -> str:
-        return _of_lengths(case) or gathered(case, self.fix)
+        if self.mends(case):
+            return _of_lengths(case) or gathered(case, self.fix)
+        return _with_remark(RUN_AGAIN, _other_lengths(case))
+
+    def held_as(self, case: Case) -> str:
+        """Where the states in hand are not taken anew, the layer is run again, within the lengths."""
+        return "lengths-ignored"
 
     def fitted(self, case: Case, theirs: str) -> str:
-        """A framework's code is for lengths that were indices; later states, or much earlier, are of another slip, and
-        so are those of lengths that the outputs end at."""
-        return _of_lengths(case) or _of_index(case) or theirs
+        """The lengths put right, or the run again; where nothing tells which, the likelier one first. Lengths of which
+        the largest is all of the time axis fit the inputs that it was made for."""
+        again, lengths = _with_remark(theirs, _other_lengths(case)), case.trace.lengths
+        if (offset := other_run(case)) is None:
+            return _of_lengths(case) or self.in_hand(case) or again
+        if lengths is not None and lengths.max(initial=0) == case.trace.steps:
+            return f"{again}\n# or, where the lengths are too {_small(offset)}: lengths = {_added(offset)}"
+        return f"{_of_lengths(case)}\n{or_run_again(again)}"
 
     def in_hand(self, case: Case) -> str:
-        index = "" if _of_lengths(case) else _of_index(case)
-        return index and taken_at(case, index)
+        index = _of_index(case) if self.mends(case) and not _of_lengths(case) else ""
+        taken = index and taken_at(case, index)
+        return f"{taken}\n{_OTHERWISE.format(_other_lengths(case))}" if taken and self.undecided(case) else taken
 
     def mends(self, case: Case) -> bool:
-        """Unless the run itself ended before the lengths, as its padding shows: then they are wrong, or the run is."""
-        return _lengths_are_off(case) is not None or _longer_run(case) is not None or not _run_ended_there(case)
+        """Unless the run itself ended elsewhere, as its padding shows, and the lengths are right or tell nothing."""
+        return bool(_of_lengths(case)) or not run_ended_there(case)
 
     def undecided(self, case: Case) -> str:
         """Whether the states are one step off, or the lengths."""
-        if _lengths_are_off(case) is not None or _lengths_stand(case):
+        if lengths_are_off(case) is not None or lengths_stand(case):
             return ""
-        longer = _longer_run(case)
-        if longer is not None:
+        offset = other_run(case)
+        if offset is not None:
             return (
-                f"outputs and states end {_steps(longer)} after the lengths: these may be too small, or the run had "
-                f"others, and nothing tells which: give the right {argument('lengths')}, or run again"
+                f"outputs and states end {_steps(abs(offset))} {'after' if offset > 0 else 'before'} the lengths: "
+                f"these may be too {_small(offset)}, or the run had others, and nothing tells which: give the right "
+                f"{argument('lengths')}, or run again"
             )
         return (
             "the states may be off, or the lengths, and nothing tells which: give inputs that are zero past the rows' "
@@ -72,12 +96,13 @@ class OffByOneLength(Rule):
         )
 
     def chosen_where(self, case: Case) -> str:
-        """That of a run which went on past the lengths, which are then what is put right."""
-        return super().chosen_where(case) if _longer_run(case) is None else "the lengths are known to be too small"
+        """That of a run which ended elsewhere than the lengths, which are then what is put right."""
+        offset = other_run(case)
+        return super().chosen_where(case) if offset is None else f"the lengths are known to be too {_small(offset)}"
 
     def check(self, case: Case) -> Iterable[Proposal]:
         for facts in case.facts:
-            ends = _ends(case, facts)
+            ends = ends_as_stated(case, facts)
             for offset, every in offsets_of(facts, ends):
                 if not every and (_is_one_column(facts) or _is_by_chance(facts, ends, offset)):
                     continue  # of a length for which that step happens to be this far from the end
@@ -143,27 +168,44 @@ class OffByOneLength(Rule):
         )
 
 
-def _moved(offset: int) -> str:
-    """Lengths that were counted wrong, put right."""
-    return f"lengths = lengths {'+' if offset > 0 else '-'} {abs(offset)}  # the inputs end there, as the states do"
-
-
-def _lengthened(offset: int) -> str:
-    """Lengths that the run itself shows to be too small, unless it had others."""
-    return f"lengths = lengths + {offset}  # the outputs end there, as the states do; if these are right, run again"
-
-
 def _of_lengths(case: Case) -> str:
-    """The code that puts lengths right, where these are known to be wrong, or the run went on past them; else empty."""
-    if (offset := _lengths_are_off(case)) is not None:
-        return _moved(offset)
-    return "" if (longer := _longer_run(case)) is None else _lengthened(longer)
+    """The code that puts lengths right, where these are known to be wrong, or the run had others; else empty."""
+    if (offset := lengths_are_off(case)) is not None:
+        return f"lengths = {_added(offset)}  # the inputs end there, as the states do"
+    if (offset := other_run(case)) is not None:
+        return f"lengths = {_added(offset)}  # the outputs end there, as the states do"
+    return ""
+
+
+def _other_lengths(case: Case) -> str:
+    """The lengths that the states are of, in terms of those stated; empty where they are of no one offset."""
+    return "" if (offset := one_offset(case)) is None else _added(offset)
+
+
+def _with_remark(code: str, other: str) -> str:
+    """Code that runs the layer again, which says first that these lengths are meant."""
+    first, line_end, rest = code.partition("\n")
+    remark = f"{'; ' if '  # ' in first else '  # '}not {other}" if other else ""
+    return f"{first}{remark}{line_end}{rest}"
+
+
+def _added(offset: int) -> str:
+    """The lengths so many steps larger.
+
+    >>> _added(-1), _added(2)
+    ('lengths - 1', 'lengths + 2')
+    """
+    return f"lengths {'+' if offset > 0 else '-'} {abs(offset)}"
+
+
+def _small(offset: int) -> str:
+    return "small" if offset > 0 else "large"
 
 
 def _of_index(case: Case) -> str:
-    """The code of the index of the last steps, where the lengths are known to be right; else empty."""
-    offset = _one_offset(case)
-    if offset is None or (offset == -1 and not _lengths_stand(case)):
+    """The code of the index of the last steps, where the states are one number of steps off; else empty."""
+    offset = one_offset(case)
+    if offset is None:
         return ""
     return f"last_index = lengths - 1  # not {_step(offset)}: lengths count the real steps of a row"
 
@@ -179,62 +221,6 @@ def _follows(case: Case) -> bool:
 
 def _way(offset: int) -> str:
     return "larger" if offset > 0 else "smaller"
-
-
-def _run_ended_there(case: Case) -> bool:
-    """Whether the outputs of every row become zero where its state was taken, not where its length says."""
-    for facts in case.facts:
-        ends = _ends(case, facts)
-        ran = np.where(facts.zero.all(1), 0, last_true(~facts.zero) + 1)
-        for offset, every in offsets_of(facts, ends):
-            moved = moved_ends(facts, ends, offset)
-            short = (moved < facts.steps) & (moved > 0)
-            if every and short.any() and np.array_equal(ran[short], moved[short]):
-                return True
-    return False
-
-
-def _longer_run(case: Case) -> int | None:
-    """By how many steps the run went on past every length, as outputs and states show together: the states are those
-    of its last step, and the steps before them would be wrong ones."""
-    lengths, offset = case.trace.lengths, _one_offset(case)
-    if lengths is None or case.trace.mask_given or offset is None or not _run_ended_there(case):
-        return None
-    return offset if offset > 0 and (lengths + offset <= case.trace.steps).all() else None
-
-
-def _lengths_are_off(case: Case) -> int | None:
-    """The offset by which the inputs say that the lengths are wrong: they are zero past other ends than stated."""
-    lengths, batch = case.trace.lengths, case.batch
-    if lengths is None or batch is None or case.trace.mask_given or batch.inputs.shape[1] != case.trace.steps:
-        return None
-    offset = _one_offset(case)
-    if offset is None:
-        return None
-    ends = lengths + offset
-    real = np.arange(case.trace.steps)[None] < ends[:, None]
-    within = (ends > 0).all() and (ends <= case.trace.steps).all()
-    return offset if within and np.array_equal((batch.inputs != 0).any(-1), real) else None
-
-
-def _one_offset(case: Case) -> int | None:
-    """The one offset that holds on every row of every track that can tell; None where there is none."""
-    offsets = {o for f in case.facts for o, every in offsets_of(f, _ends(case, f)) if every}
-    return next(iter(offsets)) if len(offsets) == 1 else None
-
-
-def _lengths_stand(case: Case) -> bool:
-    """Whether outputs or inputs end where the lengths say, or no row is shorter than the time axis."""
-    stands = case.trace.mask.all() or any(shows_lengths(facts) for facts in case.facts)
-    if stands or case.batch is None or case.batch.inputs.shape[:2] != case.trace.mask.shape:
-        return bool(stands)
-    return np.array_equal((case.batch.inputs != 0).any(-1), case.trace.mask)
-
-
-def _ends(case: Case, facts: TrackFacts) -> Ints:
-    """`[B]`: the lengths as stated, those beyond the time axis too; where a mask was given, its last real step + 1."""
-    lengths = case.trace.lengths
-    return facts.ends if lengths is None or case.trace.mask_given or facts.track.order != "time" else lengths
 
 
 def _is_one_column(facts: TrackFacts) -> bool:
