@@ -98,7 +98,7 @@ class Keras(ScopedConvention):
         "lengths-misaligned": (
             "inputs, mask = inputs[order], mask[order]  # one order for both: batch and shuffle them together"
         ),
-        "rows-permuted": "final = keras.ops.take(final, np.argsort(order), axis=0)  # after inputs[order]",
+        "rows-permuted": "h, c = (keras.ops.take(s, np.argsort(order), axis=0) for s in (h, c))",
         "zero-length-row": "keep = mask.any(axis=1)  # the state of an empty row is its initial state",
         "padding-computed": "LSTM(units, return_sequences=True, zero_output_for_mask=True)",
         "padding-repeats-last-output": "LSTM(units, return_sequences=True, zero_output_for_mask=True)",

@@ -95,7 +95,10 @@ class MXNet(RowConvention):
         "lengths-misaligned": (
             "inputs, lengths = inputs[order], lengths[order]  # one order for both: return them from one batchify_fn"
         ),
-        "rows-permuted": "h = mx.nd.take(h, mx.nd.argsort(order), axis=1)  # after taking rows in `order`",
+        "rows-permuted": (
+            "back = mx.nd.argsort(order)  # after taking rows in `order`\n"
+            "h, c = mx.nd.take(h, back, axis=1), mx.nd.take(c, back, axis=1)"
+        ),
         "zero-length-row": "keep = lengths > 0  # the state of an empty row is uninitialised memory here",
         "padding-computed": "outputs = mx.nd.SequenceMask(outputs, lengths, use_sequence_length=True, axis=1)",
         "padding-repeats-last-output": (

@@ -75,8 +75,8 @@ class Onnx(ScopedConvention):
     }
     own_names: Mapping[str, str] = {"outputs_apart": "Y", "states": "Y_h", "cells": "Y_c", "inputs": "x"}
     fixes: Mapping[str, str] = {
-        "lengths-ignored": "session.run(None, {'X': x, 'sequence_lens': lengths.astype(np.int32)})",
-        "last-column-as-final-state": "Y, Y_h, Y_c = session.run(None, feed); final = Y_h[0]  # not Y[-1]",
+        "lengths-ignored": "Y, Y_h, *_ = session.run(None, {'X': x, 'sequence_lens': lengths.astype(np.int32)})",
+        "last-column-as-final-state": "Y, Y_h, *_ = session.run(None, feed); final = Y_h[0]  # not Y[-1]",
         "off-by-one-length": "lengths = last_index + 1  # lengths count the real steps of a row",
         "length-exceeds-time": "lengths = np.minimum(lengths, x.shape[0])  # ONNX Runtime refuses a length beyond T",
         "left-padded": "x[:n, b] = row  # pad on the right: sequence_lens counts from the first step",
@@ -84,7 +84,7 @@ class Onnx(ScopedConvention):
             "X, sequence_lens = X[:, order], sequence_lens[order]"
             "  # one order for both: batch and shuffle them together"
         ),
-        "rows-permuted": "Y_h = Y_h[:, np.argsort(order)]  # after x[:, order]",
+        "rows-permuted": "back = np.argsort(order)  # after x[:, order]\nY_h, Y_c = Y_h[:, back], Y_c[:, back]",
         "zero-length-row": "keep = lengths > 0  # the state of an empty row is zero",
         "padding-computed": "Y *= (np.arange(T)[:, None] < lengths)[:, None, :, None]",
         "padding-repeats-last-output": "Y *= (np.arange(T)[:, None] < lengths)[:, None, :, None]",

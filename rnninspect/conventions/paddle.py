@@ -76,7 +76,10 @@ class Paddle(RowConvention):
         "lengths-misaligned": (
             "x, lengths = x[order], lengths[order]  # one order for both: return them from one collate_fn"
         ),
-        "rows-permuted": "h = paddle.index_select(h, paddle.argsort(order), axis=1)  # after x[order]",
+        "rows-permuted": (
+            "back = paddle.argsort(order)  # after x[order]\n"
+            "h, c = paddle.index_select(h, back, axis=1), paddle.index_select(c, back, axis=1)"
+        ),
         "zero-length-row": "keep = lengths > 0  # the state of an empty row is its initial state",
         "padding-computed": "outputs *= paddle.nn.functional.sequence_mask(lengths, T, dtype='float32').unsqueeze(-1)",
         "padding-repeats-last-output": (

@@ -80,7 +80,10 @@ class Torch(RowConvention):
         "lengths-misaligned": (
             "x, lengths = x[order], lengths[order]  # one order for both: return them from one collate_fn"
         ),
-        "rows-permuted": "h_n = h_n[:, torch.argsort(order)]  # or enforce_sorted=False, which restores it",
+        "rows-permuted": (
+            "back = torch.argsort(order)\n"
+            "h_n, c_n = h_n[:, back], c_n[:, back]  # or enforce_sorted=False, which restores the order"
+        ),
         "zero-length-row": "keep = lengths > 0  # pack_padded_sequence refuses a length of 0",
         "padding-computed": "output = output * (torch.arange(T) < lengths[:, None]).unsqueeze(-1)",
         "padding-repeats-last-output": "output = output * (torch.arange(T) < lengths[:, None]).unsqueeze(-1)",

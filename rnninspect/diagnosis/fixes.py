@@ -58,8 +58,11 @@ def cell_of(case: Case) -> Cell | None:
 
 
 def _cell_in_code(case: Case) -> Cell | None:
-    """The cell that code is written for: a GRU stands for one without c, where a call returned h alone."""
+    """The cell that code is written for: a GRU stands for one without c, where a call returned h alone; a state that is
+    named as a field of a pair is an LSTM's."""
     cell = cell_of(case)
+    if cell is None and any(slot.name.endswith((".h", ".hidden")) for slot in case.dump.slots):
+        return "lstm"
     has_no_c = case.dump.returned_whole and case.convention.returns_all_states
     return "gru" if cell is None and has_no_c and not any(slot.role == "c" for slot in case.dump.slots) else cell
 
@@ -83,7 +86,7 @@ def fix_in(rule: Rule, case: Case, layer: int | None = None) -> str:
 
     def fitted(theirs: str) -> str:
         code = rule.fitted(case, theirs if cell is not None else of_either_cell(theirs))
-        return in_own_names(case, code) if code == plain else code
+        return code.replace(plain, in_own_names(case, plain))
 
     below = layer if layer is not None and layer < trace.layers - 1 else None
     return fix_for(

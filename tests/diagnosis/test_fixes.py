@@ -259,7 +259,9 @@ def test_torchs_code_does_what_it_says(cell: str, time_major: bool) -> None:
     assert torch.allclose(zeroed, whole, atol=1e-6)
     order = torch.argsort(lengths, descending=True)
     h_n = state[0] if cell == "lstm" else state
-    assert torch.equal(run("rows-permuted", h_n=h_n[:, order], order=order)["h_n"], h_n)
+    put_back = run("rows-permuted", h_n=h_n[:, order], c_n=-h_n[:, order], order=order)
+    assert torch.equal(put_back["h_n"], h_n)
+    assert torch.equal(put_back["c_n"], -h_n) == (cell == "lstm")
     assert run("length-exceeds-time", x=x, lengths=lengths + 2)["lengths"].max() == 5
 
 
@@ -330,16 +332,17 @@ def test_no_framework_takes_one_half_for_a_bidirectional_layers_state(convention
 
 
 def test_the_code_that_puts_rows_back_holds_their_order() -> None:
-    """The code shown for h and c of a torch layer, whose rows were sorted, runs as it stands and gives the right h."""
+    """The code shown for h and c of a torch layer, whose rows were sorted, runs as it stands and gives both right."""
     torch = pytest.importorskip("torch")
     torch.manual_seed(0)
     output, (h, c) = torch.nn.LSTM(3, 4, batch_first=True)(torch.randn(4, 6, 3))
     rows = [2, 0, 3, 1]
     report = rnninspect.inspect(output, (h[:, rows], c[:, rows]), lengths="full", convention="torch")
     (finding,) = [f for f in report.findings if f.rule == "rows-permuted"]
-    names = {"torch": torch, "h_n": h[:, rows]}
+    names = {"torch": torch, "h_n": h[:, rows], "c_n": c[:, rows]}
     exec(finding.fix, names)
     assert torch.equal(names["h_n"], h)
+    assert torch.equal(names["c_n"], c)
 
 
 def test_the_finding_of_a_bidirectional_layer_shows_both_halves() -> None:

@@ -34,7 +34,7 @@ def packed_run(layer: nn.RNNBase, x: Tensor) -> tuple[Tensor, Tensor]:
 def applied(report: Report, rule: str, **names: Any) -> dict[str, Any]:
     """The names after the code of that finding, the first one."""
     assert report.findings[0].rule == rule
-    names |= {"np": np, "torch": torch, "B": B, "T": T, "lengths": LENGTHS}
+    names = {"np": np, "torch": torch, "B": B, "T": T, "lengths": LENGTHS} | names
     names |= {"pack_padded_sequence": pack_padded_sequence, "pad_packed_sequence": pad_packed_sequence}
     exec(report.findings[0].fix, names)
     return names
@@ -104,6 +104,38 @@ def test_a_rules_own_code_takes_names_of_torch_alone(rule: str, both: bool, time
         assert torch.equal(names["pooled"], torch.where(real[..., None], out, -torch.inf).amax(1))
 
 
+OWN = torch.tensor([9, 6, 4, 5])
+# By the rule that names it: the lengths that the layer had, those that the dump states, and whether it holds inputs.
+LENGTHS_APART = [
+    ("off-by-one-length", OWN - 1, OWN, True),
+    ("off-by-one-length", OWN - 2, OWN, False),
+    ("off-by-one-length", OWN, OWN + 1, True),
+    ("off-by-one-length", OWN, OWN + 2, False),
+    ("lengths-misaligned", OWN, OWN.flip(0), True),
+    ("lengths-misaligned", OWN, OWN.flip(0), False),
+    ("lengths-misaligned", OWN.flip(0), OWN, True),
+    ("lengths-rescaled", OWN, OWN * 2, False),
+]
+
+
+@pytest.mark.parametrize("kind", ["GRU", "LSTM"])
+@pytest.mark.parametrize(("rule", "ran", "counted", "inputs"), LENGTHS_APART)
+def test_lengths_and_run_are_brought_together(rule: str, ran: Tensor, counted: Tensor, inputs: bool, kind: str) -> None:
+    """Of lengths other than those of the run, the wrong ones are put right by a program that has torch's names: stated
+    ones where the inputs end elsewhere, or all of the time axis is shorter; else the layer is run again with them."""
+    layer, x = layer_and_inputs(kind, both=False)
+    x = torch.where((torch.arange(T) < OWN[:, None])[..., None], x, 0)
+    out, state = layer(pack_padded_sequence(x, ran, batch_first=True, enforce_sorted=False))
+    out = pad_packed_sequence(out, batch_first=True, total_length=T)[0]
+    dump = {"output": out, "h_n": state[0] if kind == "LSTM" else state, "lengths": counted}
+    dump |= ({"c_n": state[1]} if kind == "LSTM" else {}) | ({"x": x} if inputs else {})
+    report = rnninspect.inspect(dump, convention="torch")
+    names = applied(report, rule, x=x, output=out, **{"lstm" if kind == "LSTM" else "rnn": layer}, lengths=counted)
+    right = layer(pack_padded_sequence(x, OWN, batch_first=True, enforce_sorted=False))[1]
+    assert torch.equal(names["lengths"], OWN)
+    assert torch.equal(names.get("h_n", dump["h_n"]), right[0] if kind == "LSTM" else right)
+
+
 @pytest.mark.parametrize("both", [False, True])
 def test_outputs_with_an_axis_of_directions_are_taken_apart(both: bool) -> None:
     """ONNX's Y `[T, D, B, H]`: the code makes of it the outputs that it takes the states from."""
@@ -128,6 +160,18 @@ def test_a_whole_call_tells_whether_its_state_is_a_pair(kind: str, both: bool) -
     names = applied(report, "lengths-ignored", x=x, **{"lstm" if kind == "LSTM" else "gru": layer})
     state = (names["h_n"], names["c_n"]) if kind == "LSTM" else names["h_n"]
     assert rnninspect.inspect((names["output"], state), lengths=LENGTHS, bidirectional=both).verdict == "clean"
+
+
+@pytest.mark.parametrize("both", [False, True])
+@pytest.mark.parametrize("kind", ["GRU", "RNN"])
+def test_a_dump_without_c_is_told_how_to_take_h(kind: str, both: bool) -> None:
+    """Where nothing states the cell, the code that runs the layer again takes h alone, and names an LSTM's pair."""
+    layer, x = layer_and_inputs(kind, both=both)
+    out, h_n = layer(x)
+    report = rnninspect.inspect({"output": out, "h_n": h_n, "lengths": LENGTHS}, convention="torch", bidirectional=both)
+    assert "# an LSTM: (h_n, c_n)" in report.findings[0].fix
+    names = applied(report, "lengths-ignored", x=x, rnn=layer)
+    assert torch.equal(names["h_n"], packed_run(layer, x)[1])
 
 
 def test_an_lstm_of_which_onnx_was_asked_for_h_alone_is_no_gru() -> None:

@@ -88,11 +88,13 @@ def test_onnx_states(cell: str) -> None:
     right, x = onnx_alone(cell, 1), INPUTS.swapaxes(0, 1)
     run = functools.partial(ran, "onnx", cell, session=session(cell, 1), x=x)
     assert not np.allclose(onnx_run(cell, 1, INPUTS, np.full(B, T))[1], right)
-    close(run("lengths-ignored")["_"][1], right)
+    close(run("lengths-ignored")["Y_h"], right)
     feed = {"X": x, "sequence_lens": LENGTHS.astype(np.int32)}
     close(run("last-column-as-final-state", feed=feed)["final"], right[0])
     y_h = onnx_run(cell, 1, INPUTS[ORDER], LENGTHS[ORDER])[1]
-    close(run("rows-permuted", Y_h=y_h, order=ORDER)["Y_h"], right)
+    put_back = run("rows-permuted", Y_h=y_h, Y_c=-y_h, order=ORDER)
+    close(put_back["Y_h"], right)
+    close(-put_back["Y_c"], right if cell == "lstm" else y_h)
     outputs = onnx_run(cell, 1, INPUTS, LENGTHS)[0]
     close(run("padding-computed", Y=outputs + 0)["Y"], outputs)
     computed = onnx_run(cell, 1, INPUTS, np.full(B, T))[0]
@@ -206,7 +208,9 @@ def test_keras_states(cell: str) -> None:
     close(run("lengths-ignored")["outputs"][1], right)
     close(run("last-column-as-final-state")["h"], right)
     final = layer(INPUTS[ORDER], mask=MASK[ORDER])[1]
-    close(run("rows-permuted", final=final, order=ORDER)["final"], right)
+    put_back = run("rows-permuted", h=final, c=-final, order=ORDER)
+    close(put_back["h"], right)
+    close(-put_back["c"], right if cell == "lstm" else final.detach())
     outputs = run("padding-computed")["_"](INPUTS, mask=MASK).detach().numpy()
     close(outputs, zeroed(outputs))
     close(outputs[np.arange(B), LENGTHS - 1], right)

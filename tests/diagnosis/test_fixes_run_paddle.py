@@ -34,4 +34,4 @@ def test_paddle_states(cell: str) -> None:
         close(ran("paddle", cell, rule, **names, h=h)["final"].numpy(), right)
     order = paddle.to_tensor(ORDER)
     sorted_h = paddle.to_tensor(stacked[:, ORDER])
-    close(ran("paddle", cell, "rows-permuted", **names, h=sorted_h, order=order)["h"].numpy(), stacked)
+    close(ran("paddle", cell, "rows-permuted", **names, h=sorted_h, c=sorted_h, order=order)["h"].numpy(), stacked)

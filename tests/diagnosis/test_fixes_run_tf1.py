@@ -96,7 +96,7 @@ def final_of(graph: Graph, names: Names, rule: str) -> Any:
         return names["h"] if graph.directions == 1 else graph.tf.concat([names["h_fw"], names["h_bw"]], 1)
     if graph.directions == 2:
         return graph.tf.concat([graph.h_of(names["state_fw"]), graph.h_of(names["state_bw"])], 1)
-    return names["state"] if rule == "rows-permuted" else graph.h_of(names["state"])
+    return graph.h_of(names["state"])
 
 
 def test_tensorflow_arrays(tf: Any) -> None:

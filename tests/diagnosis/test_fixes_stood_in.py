@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from tests.support.stand_ins.layers import Layer, a_layer_each, flat, nested_out
 from tests.support.stand_ins.tensors import tensor
 
 Names = dict[str, Any]
+FIELDS = (("h", "hidden"), ("c", "cell"))
 HALVES = {"forward": "outputs_fw", "backward": "outputs_bw"}
 
 # What changes a cell has a file of its own: `test_fixes_of_cells`.
@@ -108,12 +110,12 @@ def states_of(setting: Setting, trace: Any) -> Names:
     """The states of a run as the framework nests them."""
     if setting.framework == "paddle":
         both = stacked(trace)
-        return {"h": both[0] if isinstance(both, tuple) else both}
+        return {"h": both[0], "c": both[1]} if isinstance(both, tuple) else {"h": both}
     if setting.framework == "mxnet":
         both = stacked(trace)
         top = [t.final for t in trace.tracks if t.layer == trace.layers - 1]
-        h = both[0] if isinstance(both, tuple) else both
-        return {"states": flat(trace), "h": h, "final": tensor(np.concatenate(top, -1))}
+        h, c = both if isinstance(both, tuple) else (both, None)
+        return {"states": flat(trace), "h": h, "c": c, "final": tensor(np.concatenate(top, -1))}
     if setting.directions == 1:
         return {"state": a_layer_each(trace, setting.framework, "forward")}
     forward, backward = (a_layer_each(trace, setting.framework, way) for way in DIRECTIONS)
@@ -222,13 +224,22 @@ def _outputs_of(trace: Any, track: Track) -> Track:
 
 
 def permuted_back(setting: Setting, wrong: Case, names: Names) -> Case:
-    state = names["h" if setting.framework in ("paddle", "mxnet") else "state"]
-    if setting.framework == "haiku":
-        layers = state if type(state) is tuple else (state,)
-        state = np.concatenate([getattr(one, "hidden", one) for one in layers], -1)
-        case = with_final(wrong, state) if state.shape[1] > 0 else wrong
-        return case
-    return with_final(wrong, state)
+    """The case with the states that the code put back, c as well as h."""
+    if setting.framework in ("paddle", "mxnet"):
+        states = [*zip_longest(names["h"], names["c"] if setting.cell == "lstm" else ())]
+    else:
+        apart = setting.framework == "tf1" and setting.directions == 2
+        ways = [names["state_fw"], names["state_bw"]] if apart else [names["state"]]
+        layers = zip(*(way if type(way) is tuple else (way,) for way in ways), strict=True)
+        states = [h_and_c(state) for layer in layers for state in layer]
+    of_track = dict(zip(map(id, wrong.trace.tracks), states, strict=True))
+    return wrong.with_tracks(lambda t: replace(t, final=of_track[id(t)][0], cell=of_track[id(t)][1]))
+
+
+def h_and_c(state: Any) -> tuple[Any, Any]:
+    """The fields of a pair, by their names in tf1 and haiku; a state without c is h itself."""
+    h, c = (next((getattr(state, name) for name in names if hasattr(state, name)), None) for names in FIELDS)
+    return (state, None) if c is None else (h, c)
 
 
 @pytest.mark.parametrize(("rule", "framework"), all_of(OUTPUTS))

@@ -58,6 +58,6 @@ def test_the_fix_is_everybodys_with_the_likeliest_frameworks_beside_it() -> None
 def test_a_stated_frameworks_fix_stands_alone() -> None:
     """Where the framework is known its own code is the fix, without a label."""
     output = outputs("zero")
-    named = rnninspect.inspect(output, output[:, -1], lengths=LENGTHS, convention="torch")
+    named = rnninspect.inspect(output, output[:, -1], lengths=LENGTHS, convention="torch", cell="lstm")
     (finding,) = named.findings
     assert finding.fix == conventions.get("torch").fixes[finding.rule]

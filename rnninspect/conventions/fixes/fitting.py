@@ -10,11 +10,21 @@ from rnninspect.core.regex import regex
 
 # States of an LSTM as fixes write them, and those of a cell without c.
 _STATES: Mapping[str, str] = {
+    "h_n, c_n = h_n[:, back], c_n[:, back]": "h_n = h_n[:, back]",
+    "Y_h, Y_c = Y_h[:, back], Y_c[:, back]": "Y_h = Y_h[:, back]",
+    "h, c = (keras.ops.take(s, np.argsort(order), axis=0) for s in (h, c))": (
+        "h = keras.ops.take(h, np.argsort(order), axis=0)"
+    ),
+    "h, c = paddle.index_select(h, back, axis=1), paddle.index_select(c, back, axis=1)": (
+        "h = paddle.index_select(h, back, axis=1)"
+    ),
+    "h, c = mx.nd.take(h, back, axis=1), mx.nd.take(c, back, axis=1)": "h = mx.nd.take(h, back, axis=1)",
     "(h_n, c_n)": "h_n",
     "(h, c)": "h",
     "(c, h)": "h",
     "h, c = states[-2:]": "h = states[-1]",
     "h, c = states[-1]": "h = states[-1]",
+    "states[-2]  # the top layer's h, before its c": "states[-1]  # the top layer's h",
     "states[-2]": "states[-1]",
     "states[-4:]": "states[-2:]",
     "outputs, h, c =": "outputs, h =",
@@ -152,15 +162,27 @@ def of_cell(code: str, cell: Cell | None, classes: Mapping[Cell, str]) -> str:
 
 
 def of_either_cell(code: str) -> str:
-    """Code for an LSTM where nothing tells the cell: each line that builds one says what a GRU has in its place.
+    """Code for an LSTM where nothing tells the cell, and no c is there: it takes h alone, and says what an LSTM has
+    there; a line that builds one says what a GRU has in its place.
 
+    >>> of_either_cell("output, (h_n, c_n) = lstm(x)")
+    'output, h_n = rnn(x)  # an LSTM: (h_n, c_n)'
     >>> of_either_cell("outputs, h, c = LSTM(units)(inputs)")
     'outputs, h, c = LSTM(units)(inputs)  # or GRU(…), whose state is only h'
     """
-    lines = code.split("\n")
-    return "\n".join(
-        f"{line}  # {_of_gru(line)}" if _BUILT.search(line) and "#" not in line else line for line in lines
-    )
+    return "\n".join(map(_line_of_either, code.split("\n")))
+
+
+def _line_of_either(line: str) -> str:
+    done, _, remark = line.partition("  # ")
+    if "LSTM(" in done:
+        return f"{line}  # {_of_gru(line)}" if _BUILT.search(line) and not remark else line
+    with_c = next((piece for piece in _STATES if piece in line), "")
+    with_c = with_c or next((match[0] for match in _FIELD.finditer(done)), "")
+    if with_c and "a GRU's state" in remark:
+        return line
+    of_h = re.sub(r"\blstm\b", "rnn", _FIELD.sub(r"\1", replaced(line, _STATES)))
+    return f"{of_h}{'; ' if remark else '  # '}an LSTM: {with_c.partition('  #')[0]}" if with_c else of_h
 
 
 def _of_gru(line: str) -> str:

@@ -36,7 +36,8 @@ TWO_DIRECTIONS: Mapping[str, str] = {
         "(c_fw, h_fw), (c_bw, h_bw) = state_fw, state_bw  # LSTMStateTuple(c, h): c comes first here"
     ),
     "rows-permuted": (
-        "inverse = tf.argsort(order); final = tf.gather(tf.concat([state_fw.h, state_bw.h], 1), inverse)"
+        "back = tf.argsort(order)  # after sorting by length\n"
+        "state_fw, state_bw = tf.nest.map_structure(lambda s: tf.gather(s, back), (state_fw, state_bw))"
     ),
     "wrong-layer": "final = tf.concat([state_fw[-1].h, state_bw[-1].h], axis=1)  # MultiRNNCell: the top layer",
     "output-residual": "final = tf.concat([state_fw.h, state_bw.h], axis=1)  # ResidualWrapper changes only the "
@@ -51,7 +52,10 @@ FIXES: Mapping[str, str] = {
     "lengths-misaligned": (
         "inputs, lengths = inputs[order], lengths[order]  # one order for both: batch and shuffle them together"
     ),
-    "rows-permuted": "inverse = tf.argsort(order); state = tf.gather(state.h, inverse)  # after sorting by length",
+    "rows-permuted": (
+        "back = tf.argsort(order)  # after sorting by length\n"
+        "state = tf.nest.map_structure(lambda s: tf.gather(s, back), state)"
+    ),
     "zero-length-row": "keep = lengths > 0  # or treat the state of an empty row as its initial state",
     "padding-computed": ("outputs *= tf.sequence_mask(lengths, tf.shape(outputs)[1], dtype=outputs.dtype)[..., None]"),
     "padding-repeats-last-output": (

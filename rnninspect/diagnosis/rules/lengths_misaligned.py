@@ -166,8 +166,8 @@ def _lengths_of_run(case: Case) -> Ints | None:
     told = {tuple(used) for facts in case.facts if (used := _lengths_used(facts)) is not None}
     if len(told) != 1 or lengths is None or case.trace.mask_given or _inputs_end_at(case, lengths):
         return None
-    used: Ints = np.array(next(iter(told)), dtype=np.int64)
-    return None if -1 in used else used
+    of_run: Ints = np.array(next(iter(told)), dtype=np.int64)
+    return None if -1 in of_run else of_run
 
 
 def _inputs_end_at(case: Case, lengths: Ints) -> bool:

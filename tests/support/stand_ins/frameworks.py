@@ -75,6 +75,7 @@ def _tf1(layer: Layer, calls: Calls) -> dict[str, Any]:
         range=np.arange,
         argsort=lambda a: np.argsort(a, kind="stable"),
         gather=lambda params, indices, axis=0: np.take(params, indices, axis),
+        nest=SimpleNamespace(map_structure=lambda call, nested: _tree_map(call, nested)),
         concat=lambda values, axis: tensor(np.concatenate(list(values), axis)),
         cast=lambda a, dtype: np.asarray(a).astype(dtype),
         pad=lambda a, widths: tensor(np.pad(a, widths)),
