@@ -57,7 +57,8 @@ def cover(case: Case, proposals: list[Proposal]) -> list[Proposal]:
         gains = [((len(p.places & left - blank) - _originals(p), p.strength, len(p.places & left)), p) for p in useful]
         gain, proposal = max(gains, key=lambda g: g[0])
         here = proposal.places & left
-        alike = [p.rule for g, p in gains if (p.places & left == here and g == gain if gain[0] else here <= p.places)]
+        equal = [p for g, p in gains if p.places & left == here and (g == gain or proposal.rule in p.alternative_of)]
+        alike = [p.rule for p in (equal if gain[0] else useful) if here <= p.places]
         others = tuple(dict.fromkeys(r for r in (*proposal.alternatives, *alike) if r != proposal.rule))
         chosen.append(replace(proposal, alternatives=others[:2]))
         left -= proposal.places

@@ -45,7 +45,8 @@ class Proposal:
     `places`: (layer, direction, row) that it explains; for a fact, that it concerns. `spoils`: those whose state is
     where it ought to be and yet wrong by the same cause. `strength`: how much its evidence could have failed; of causes
     of the same rows the strongest is named, the others are alternatives. `fix`: its own, if not the rule's. `copies`:
-    places that hold one another's states: where all are off, one is the original.
+    places that hold one another's states: where all are off, one is the original. `alternative_of`: more usual rules
+    that may give the very same states: where one of them is named for the same rows, this one is its alternative.
     """
 
     rule: str
@@ -57,6 +58,7 @@ class Proposal:
     strength: int = 0
     steps: tuple[int, ...] = ()
     alternatives: tuple[str, ...] = ()
+    alternative_of: tuple[str, ...] = ()
     spoils: frozenset[Place] = frozenset()
     fix: str = ""
     copies: tuple[frozenset[Place], ...] = ()

@@ -55,6 +55,19 @@ def test_a_run_over_the_padding_alone_is_named(real: Array, padding: str) -> Non
     assert told(ran(real, real, padding) | inverted)[1] == []
 
 
+def test_a_single_real_step_leaves_two_causes() -> None:
+    """Proves that a zero at the only real step, beside a state that is off, is either the mask's or a run's that read
+    on over the padding, that such a run is not taken for the other where that step moves, and that right runs are not
+    accused."""
+    inputs, real = RNG.normal(size=(1, 6, 3)), np.arange(6)[None] < 1
+    layer = random_layer(np.random.default_rng(0), "gru", 3, 5)
+    expected = ((~real, {"lengths-ignored": ["mask-inverted"]}), (real | True, {"lengths-ignored": []}), (real, {}))
+    for read, rules in expected:
+        outputs, state, _ = run_masked(CellSpec("gru"), layer, inputs, read)
+        report = rnninspect.inspect({"outputs": outputs, "h": state, "lengths": np.array([1])})
+        assert {f.rule: f.alternatives for f in report.findings} == rules
+
+
 def test_a_mask_that_fits_two_runs_is_not_clean() -> None:
     """Proves that outputs which are zero, or stand still, at true alone leave it open which way round the mask is,
     where no row without padding tells, rows that get longer among them, and that masks the right way round stay

@@ -85,8 +85,8 @@ def _may_show(case: Case) -> bool:
 def _shown(case: Case, steps: Bools, kind: str) -> str:
     """How outputs and states alone show that these steps were read and no others; empty where they do not."""
     moves = [in_time(f, ~(f.zero | as_before(f))) for f in case.facts]
-    enough = case.trace.mask.sum() > 1 and bool(steps.any())
-    if enough and all((moving == steps).all() for moving in moves) and _differ(case):
+    enough = case.trace.mask.sum() > 1 or (told_by_one_step(case) and _is_state_off(case))
+    if enough and steps.any() and all((moving == steps).all() for moving in moves) and _differ(case):
         if kind == COUNTED:
             return "the outputs end after T - length steps" if _told_apart(case.trace.mask, steps) else ""
         return "the outputs are zero or constant at the real steps, and change at the padded ones"
@@ -95,6 +95,17 @@ def _shown(case: Case, steps: Bools, kind: str) -> str:
         if _told_apart(case.trace.mask[~zero], steps[~zero]):
             return "every final_state.h equals outputs at step T - length - 1"
     return ""
+
+
+def told_by_one_step(case: Case) -> bool:
+    """Whether a single step is real and no run tells what was read: a run that read on gives a zero there as well, of
+    zero inputs and no bias."""
+    return int(case.trace.mask.sum()) == 1 and not (case.has("inputs") and case.has("weights"))
+
+
+def _is_state_off(case: Case) -> bool:
+    """Whether a state is off and no padding's."""
+    return any((f.mismatched & ~f.final_blank).any() for f in case.facts)
 
 
 def _differ(case: Case) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 
 from rnninspect.core.trace import Ints, Track
 from rnninspect.diagnosis.case import Case
+from rnninspect.diagnosis.evidence.cell_beside_state import go_together
 from rnninspect.diagnosis.fix_code import gathered, within_lengths
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, listed, proposal
 from rnninspect.diagnosis.state_in_hand import top_placed
@@ -24,6 +25,9 @@ PACKED = (
 OF_STEPS = (
     "h = outputs[np.arange(B), lengths - 1]  # not packed.data[-B:]: it holds all rows' last steps, then those before"
 )
+# What gives the same states where every index lands on a row's own last step, and where it stays within the row.
+MOVED = ("rows-permuted", "row-taken-for-step")
+STAYED = ("off-by-one-length", "lengths-misaligned")
 
 
 class FlatGatherWrongStride(Rule):
@@ -75,6 +79,7 @@ class FlatGatherWrongStride(Rule):
                 continue
             picked = np.flatnonzero(facts.mismatched & seen.rows)
             moved = (steps[picked] == facts.ends[rows[picked]] - 1).all()  # which rows in another order give as well
+            alike = MOVED if moved else () if (astray & told).any() else STAYED
             pairs = listed([f"({rows[b]}, {steps[b]})" for b in picked], 6)
             yield from proposal(
                 self,
@@ -82,6 +87,7 @@ class FlatGatherWrongStride(Rule):
                 f"{{rows}}: final_state.h equals outputs at (row, step) {pairs}: {formula}",
                 fix=gathered(case, OF_STEPS) if formula == PACKED else "",
                 alternatives=("batch-time-swapped",) if _may_be_a_view(case, formula) else (),
+                alternative_of=() if _came_with_cells(facts, picked) else alike,
                 strength=-1 if of_padding else 3 if (astray & told).any() and not moved else 0,
                 evidence={"gathered": [[int(rows[b]), int(steps[b])] for b in picked[:64]]},
             )
@@ -112,6 +118,16 @@ def _may_be_a_view(case: Case, formula: str) -> bool:
     from rnninspect.diagnosis.evidence.outputs_viewed import outputs_viewed_back
 
     return not padded_exactly(case.facts) and outputs_viewed_back(case) is not None
+
+
+def _came_with_cells(facts: TrackFacts, rows: Ints) -> bool:
+    """Whether c, which no index of the outputs moves, moved to these rows with the states."""
+    cell = facts.track.cell
+    if cell is None or cell.shape != facts.final.shape:
+        return False
+    return bool(
+        go_together(facts.final[rows], cell[rows]).all() and not go_together(facts.at_end[rows], cell[rows]).all()
+    )
 
 
 def _last_packed(facts: TrackFacts) -> tuple[Ints, Ints]:

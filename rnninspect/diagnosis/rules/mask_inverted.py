@@ -9,7 +9,7 @@ import numpy as np
 
 from rnninspect.core.trace import prefix_mask
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.evidence.padding_taken import COUNTED, padding_taken
+from rnninspect.diagnosis.evidence.padding_taken import COUNTED, padding_taken, told_by_one_step
 from rnninspect.diagnosis.rule import CannotInject, Proposal, Rule, Seen, Thread, Undone, places, proposal
 
 SKIPPED = (
@@ -85,7 +85,7 @@ class MaskInverted(Rule):
             seen,
             message.format(how=taken.how, what="the mask" if case.trace.by_mask else "the lengths"),
             kind=kind,
-            strength=4,
+            strength=2 if told_by_one_step(case) else 4,  # no more than that of a run that read on
             spoils=wrong if kind == "state" else frozenset(),
             evidence={"steps_read": taken.steps.sum(1).tolist()[:64]},
         )
