@@ -65,6 +65,15 @@ def cover(case: Case, proposals: list[Proposal]) -> list[Proposal]:
     return chosen
 
 
+def cause_of_both(causes: list[Proposal], beneath: list[Proposal], proposals: list[Proposal]) -> list[Proposal]:
+    """The proposal of a rule that was found `beneath` the causes and gives all of their rows itself: that one mistake
+    is enough, where the others would need it besides. Empty where no rule is."""
+    explained = explained_by(causes)
+    again = {p.rule for p in beneath} - {p.rule for p in causes}
+    whole = [p for p in proposals if p.kind == "state" and p.rule in again and explained <= p.places]
+    return [max(whole, key=lambda p: p.strength)] if causes and whole else []
+
+
 def _with_originals_apart(proposals: list[Proposal]) -> list[Proposal]:
     """The proposals, those of copies without the group that another cause explains where every group of them is off,
     and without their alternatives on that group."""

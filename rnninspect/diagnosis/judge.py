@@ -21,7 +21,7 @@ from functools import partial
 from rnninspect.core.finding import SEVERITIES, Finding, NotChecked
 from rnninspect.core.frozen import frozen
 from rnninspect.diagnosis.case import Case
-from rnninspect.diagnosis.cover import cover, explained_by, mismatched_places, united, without_symptoms
+from rnninspect.diagnosis.cover import cause_of_both, cover, explained_by, mismatched_places, united, without_symptoms
 from rnninspect.diagnosis.evidence.weight_search import agrees
 from rnninspect.diagnosis.faults import skipping_faults
 from rnninspect.diagnosis.fixes import fix_in, lacking
@@ -67,7 +67,9 @@ def judge(case: Case, rules: Mapping[str, Rule], seek_two: bool = True, in_numbe
     besides = [p for p in proposals if p.kind != "state" and p.rule not in in_pair]
     kept = without_symptoms(causes + besides, rules, spared=pair)
     if seek_two and not left:
-        kept = _with_hidden(case, kept, causes, pair, sound, skipped)
+        above, kept = kept, _with_hidden(case, kept, causes, pair, sound, skipped)
+        if not pair and (one := cause_of_both(causes, [p for p in kept if p not in above], proposals)):
+            kept = _with_hidden(case, without_symptoms(one + besides, rules, spared=[]), one, pair, sound, skipped)
     findings = [_finding(p, left, case, rules[p.rule]) for p in kept]
     if left and not any(p.severity == "error" for p in causes):
         findings.append(unexplained_states(case, left, in_numbers))
