@@ -54,7 +54,8 @@ conventions/live/state conventions/live/__init__ conventions/live/computed conve
 measure/matching measure/fewer_rows measure/nearest measure/bits measure/scan measure/padding measure/filled
 measure/facts measure/saturated measure/run_ends measure/order_of_states measure/choose_reading measure/choose_roles
 measure/difference
-measure/decimals measure/casts measure/unflipped_half measure/directions measure/one_or_two measure/pairs measure/merged
+measure/decimals measure/casts measure/unflipped_half measure/directions measure/begins_alike measure/one_or_two
+measure/pairs measure/merged
 measure/hints measure/last_bits measure/dump_arrays measure/fitting measure/weigh
 diagnosis/once diagnosis/batch_axes diagnosis/case diagnosis/fix_code diagnosis/build_case diagnosis/state_in_hand
 diagnosis/own_names

@@ -9,6 +9,7 @@ import numpy as np
 from rnninspect.core.evidence import Slot
 from rnninspect.core.trace import Track
 from rnninspect.core.wording import argument
+from rnninspect.measure.begins_alike import second_half_begins
 from rnninspect.measure.choose_reading import Choice
 from rnninspect.measure.directions import MOST_ROWS, telling
 from rnninspect.measure.facts import TrackFacts
@@ -23,6 +24,7 @@ EITHER = 0.9  # how small either half may begin beside how it ends, at most
 # 10 layers of one direction (GRU, LSTM; of plain RNN 5 in 10), and of two 1 in 60 (of plain RNN 1 in 7).
 FORWARD, ENOUGH = 0.75, 3  # ENOUGH: numbers whose scatter says anything
 ONE = "one direction"
+_SHOWN = "rows whose second half is equal at their last step, and nothing else there or before, show two"
 
 
 def maybe_two(choice: Choice, slots: tuple[Slot, ...], stacks: bool = False) -> Choice:
@@ -52,9 +54,12 @@ def one_or_two(facts: TrackFacts) -> tuple[str, str] | None:
     track = facts.track
     if track.direction != "forward" or track.initial is not None or units % 2 or is_beside_its_c(track):
         return None
-    if _ends_where_one_begins(facts):
+    begins = second_half_begins(facts)
+    if begins == "last" and facts.at_expected[telling(facts)].all():
+        return "direction", f"{_either(units)}; {_SHOWN}"
+    if begins != "first" and _ends_where_one_begins(facts):
         return "direction", _either(units)
-    return None if _begins_small(facts) else (ONE, _usual(units))
+    return None if begins == "first" or _begins_small(facts) else (ONE, _usual(units))
 
 
 def _either(units: int) -> str:

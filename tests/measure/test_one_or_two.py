@@ -17,16 +17,18 @@ SEEDS = range(40)
 FEW = SEEDS[:20]  # where each is fixed three times
 
 
-def _ran(kind: str, seed: int, both: bool) -> tuple[Any, Any]:
-    """Outputs `[B, T, 14]` of a right packed run of two directions or one, and its true final state `[B, 14]`."""
+def _ran(kind: str, seed: int, both: bool, token: str = "") -> tuple[Any, Any]:
+    """Outputs `[B, T, 14]` of a right packed run of two directions or one, and its true final state `[B, 14]`; with the
+    same `token` at the "first" or the "last" step of every row."""
     torch.manual_seed(seed)
     layer = getattr(torch.nn, kind)(5, 7 if both else 14, batch_first=True, bidirectional=both)
     lengths = torch.from_numpy(LENGTHS)
+    inputs = torch.randn(6, 13, 5)
+    if token:
+        inputs[ROWS, 0 if token == "first" else LENGTHS - 1] = 0.5
     with torch.no_grad():
         packed, state = layer(
-            torch.nn.utils.rnn.pack_padded_sequence(
-                torch.randn(6, 13, 5), lengths, batch_first=True, enforce_sorted=False
-            )
+            torch.nn.utils.rnn.pack_padded_sequence(inputs, lengths, batch_first=True, enforce_sorted=False)
         )
     outputs = torch.nn.utils.rnn.pad_packed_sequence(packed, batch_first=True)[0].numpy()
     h = state[0] if kind == "LSTM" else state
@@ -81,6 +83,19 @@ def test_one_direction_is_clean_and_seldom_remarked_upon(kind: str) -> None:
         told = rnninspect.inspect({"output": outputs, "state": state, "lengths": LENGTHS}, direction="forward")
         assert not _notes(told)
     assert noted <= len(SEEDS) // 5
+
+
+@pytest.mark.parametrize("kind", ["GRU", "LSTM", "RNN"])
+def test_rows_that_begin_alike_tell_one_direction_from_two(kind: str) -> None:
+    """A token that ends every row shows a half that begins there, in every run of two; one that begins every row shows
+    a layer of one direction, which needs no word then."""
+    for seed in FEW[:5]:
+        outputs, _ = _ran(kind, seed, both=True, token="last")
+        dump = {"output": outputs, "state": outputs[ROWS, LENGTHS - 1], "lengths": LENGTHS}
+        assert rnninspect.inspect(dump).verdict == "unjudged"
+        outputs, state = _ran(kind, seed, both=False, token="first")
+        report = rnninspect.inspect({"output": outputs, "state": state, "lengths": LENGTHS})
+        assert (report.verdict, _notes(report)) == ("clean", [])
 
 
 @pytest.mark.parametrize("kind", ["GRU", "LSTM"])
