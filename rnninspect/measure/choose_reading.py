@@ -69,7 +69,8 @@ def choose_reading(readings: list[Reading], tolerance: Tolerance, measurer: Meas
 
     The stated one (the first) wins unless its final states match little and another's match: fitting is the share of
     rows whose final state equals some step of their own, and a few do so by chance (units of relu that are all zero).
-    One that keeps to all that was stated wins too where all of its states are right, and not all of the first one's.
+    One that keeps to all that was stated wins too where all of its states are right, and not all of the first one's;
+    a track whose rows stand still (a feature of the row, set beside its outputs) shows none.
     Others fit as well only where they end as often where they should; the expected steps alone tell most of those that
     do not. `measurer` measures, `measure_all` in this process.
     """
@@ -87,7 +88,8 @@ def choose_reading(readings: list[Reading], tolerance: Tolerance, measurer: Meas
     def is_right(i: int) -> bool:
         if not may_reach(i, 1.0):
             return False
-        return fit(i).expected == 1 and fit(i).anywhere >= 0.5 and fit(i).numbers >= fit(0).numbers
+        whole = fit(i).expected == 1 and fit(i).anywhere >= 0.5 and fit(i).numbers >= fit(0).numbers
+        return whole and not (readings[i].left_open and len({bool(f.uniform.all()) for f in measured[i]}) > 1)
 
     def moves_states(i: int) -> bool:
         return hold_states_of_others(readings[i].trace, tolerance.rtol, tolerance.atol)

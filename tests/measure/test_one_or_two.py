@@ -128,3 +128,16 @@ def test_a_state_with_an_axis_of_directions_is_of_one_direction() -> None:
         dump = {"output": outputs, "h_n": outputs[None, :, -1].copy(), "lengths": LENGTHS}
         assert np.array_equal(rnninspect.fix(dump).arrays["h_n"], state[None])
         assert not _notes(rnninspect.inspect({**dump, "h_n": state[None]}))
+
+
+@pytest.mark.parametrize("kind", ["GRU", "RNN"])
+def test_a_feature_of_the_row_beside_its_outputs_is_no_direction(kind: str) -> None:
+    """What stands beside one layer's outputs at every step, padded ones too, fits the end of a backward half: by
+    itself it shows none, and the right state of both is clean."""
+    for seed in SEEDS[:5]:
+        outputs, state = _ran(kind, seed, both=False)
+        feature = np.random.default_rng(seed).normal(size=state.shape).astype(np.float32)
+        both = np.concatenate([outputs, np.broadcast_to(feature[:, None], outputs.shape)], -1)
+        dump = {"output": both, "state": np.concatenate([state, feature], -1), "lengths": LENGTHS}
+        report = rnninspect.inspect(dump)
+        assert (report.verdict, report.findings) == ("clean", [])
