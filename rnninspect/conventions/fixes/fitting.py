@@ -167,10 +167,18 @@ def of_either_cell(code: str) -> str:
 
     >>> of_either_cell("output, (h_n, c_n) = lstm(x)")
     'output, h_n = rnn(x)  # an LSTM: (h_n, c_n)'
+    >>> of_either_cell("_, (h, c) = lstm(x); final = h[-1]")
+    '_, h = rnn(x); h = h[0] if isinstance(h, tuple) else h; final = h[-1]  # an LSTM: (h, c)'
     >>> of_either_cell("outputs, h, c = LSTM(units)(inputs)")
     'outputs, h, c = LSTM(units)(inputs)  # or GRU(…), whose state is only h'
     """
-    return "\n".join(map(_line_of_either, code.split("\n")))
+    of_h = "\n".join(map(_line_of_either, code.split("\n")))
+    return _RETURNED.sub(_H_OF_PAIR, of_h) if "final = " in code else of_h
+
+
+# A state that a call returned and of which code goes on to take h: a pair's first, where it is one.
+_RETURNED = regex(r"\b(h_n|h) = rnn\(([^()]*)\)")
+_H_OF_PAIR = r"\1 = rnn(\2); \1 = \1[0] if isinstance(\1, tuple) else \1"
 
 
 def _line_of_either(line: str) -> str:
