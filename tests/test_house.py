@@ -56,7 +56,7 @@ measure/facts measure/saturated measure/run_ends measure/order_of_states measure
 measure/difference
 measure/decimals measure/casts measure/unflipped_half measure/directions measure/begins_alike measure/one_or_two
 measure/pairs measure/merged
-measure/hints measure/last_bits measure/dump_arrays measure/fitting measure/weigh
+measure/hints measure/last_bits measure/dump_arrays measure/unnamed_lengths measure/fitting measure/weigh
 diagnosis/once diagnosis/batch_axes diagnosis/case diagnosis/fix_code diagnosis/build_case diagnosis/state_in_hand
 diagnosis/own_names
 diagnosis/rule diagnosis/fixes

@@ -62,6 +62,7 @@ from rnninspect.measure.hints import with_measured, with_shapes
 from rnninspect.measure.merged import may_be_merged, merging, reading_merged
 from rnninspect.measure.one_or_two import maybe_two
 from rnninspect.measure.pairs import maybe_a_pair, maybe_c_and_h
+from rnninspect.measure.unnamed_lengths import read_as_shown
 
 
 @frozen(eq=False)
@@ -154,6 +155,9 @@ def _weigh(
     guesses = _guesses(convention, dump, config, order_known)
 
     def read(guess: Guess) -> Weighed:
+        return read_as_shown(guess, dump.named, read_guess)
+
+    def read_guess(guess: Guess) -> Weighed:
         return _read(convention, dump, guess, config, tolerance, measurer)
 
     whose_known = dump.convention != "auto"

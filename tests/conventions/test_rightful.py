@@ -68,3 +68,15 @@ def test_lengths_in_another_unit_are_not_passed_over(
     outputs, h, _ = lstm()
     assert judged(tmp_path_factory, output=outputs, h_n=h, **{name: 2 * LENGTHS})[0] == verdict
     assert judged(tmp_path_factory, output=outputs, h_n=h, **{name: LENGTHS}) == ("clean", set())
+
+
+@pytest.mark.parametrize("marks", [np.array([5, 1, 2, 4]), np.tri(4, 5, dtype=np.int64)])
+def test_an_unknown_name_alone_accuses_nobody(marks: Array, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Ratings or flags that reach T are no lengths where zeros show others, and decide nothing where nothing shows any;
+    under a name of lengths or of a mask they do."""
+    outputs, h, _ = lstm()
+    full = np.where(outputs == 0, 0.3, outputs).astype(np.float32)
+    assert judged(tmp_path_factory, output=outputs, h_n=h, marks=marks) == ("clean", set())
+    assert judged(tmp_path_factory, output=full, h_n=full[:, -1], marks=marks)[0] == "unjudged"
+    known = {"lengths" if marks.ndim == 1 else "mask": marks}
+    assert judged(tmp_path_factory, output=full, h_n=full[:, -1], **known)[0] == "findings"

@@ -103,8 +103,8 @@ def guess_roles(
         taken = {slot.name for slot in more}
         rest = {n: a for n, a in left.items() if n not in taken and not is_of_other_side(n, more)}
         more += list(_of_values(rest, placed_so_far))
-        notes = tuple(_by(s, "numbers" if s.role == "c" else "shape") for s in more)
-        notes += tuple(_by(s, "numbers") for s in halves)
+        notes = tuple(taken_by(s, "numbers" if s.role == "c" else "shape") for s in more)
+        notes += tuple(taken_by(s, "numbers") for s in halves)
         told = (*beside, *more) if whose_known else of_layers((*beside, *more), config)
         placed = _placed(convention, told, config)
         listed = {slot.name for slot in slots if slot.position is not None or slot.name[-1:].isdigit()}
@@ -258,7 +258,8 @@ def _is_of_padding(name: str, array: Array) -> bool:
     return is_mask(array) and re.fullmatch(PADDING_NAME, name) is not None
 
 
-def _by(slot: Slot, what: str) -> str:
+def taken_by(slot: Slot, what: str) -> str:
+    """The note on an array whose role no name told; `what`: what of it did."""
     role = f"{slot.direction} {WORDS[slot.role]}" if slot.direction else WORDS[slot.role]
     return f"{slot.name} {list(slot.array.shape)} is taken as the {role}, by its {what}"
 
