@@ -20,6 +20,7 @@ from rnninspect.conventions.dumps.larger_batch import with_rows_of_outputs
 from rnninspect.conventions.dumps.misfits import unplaced
 from rnninspect.conventions.dumps.misnamed import (
     Renamed,
+    are_of_places,
     exchanged,
     exchanged_cell,
     guesses_by_shape,
@@ -165,18 +166,22 @@ def _weigh(
     def renamed(others: Renamed | None) -> Iterator[Guess]:
         return guesses_renamed(convention, dump.arrays, config, dump.named, others, whose_known)
 
+    def of_shapes() -> Iterator[Guess]:
+        arrays = convention.prepare(dump.arrays, config)
+        return guesses_by_shape(convention, arrays, config, dump.named, whose_known)
+
     try:
         chosen = choose_roles(guesses, read)
         fit = fit_as_named(chosen)
         if dump.returned:
             return chosen
         if fit < CONVINCING:
-            chosen = choose_exchanged(chosen, fit, renamed(exchanged(chosen.slots, dump.named)), read)
+            others = of_shapes() if are_of_places(chosen.slots) else renamed(exchanged(chosen.slots, dump.named))
+            chosen = choose_exchanged(chosen, fit, others, read)
     except ShapeError:
         if dump.returned or any(is_told(guess) for guess in guesses):
             raise
-        arrays = convention.prepare(dump.arrays, config)
-        weighed = choose_by_numbers(guesses_by_shape(convention, arrays, config, dump.named, whose_known), read)
+        weighed = choose_by_numbers(of_shapes(), read)
         if weighed is None:
             raise
         chosen = weighed

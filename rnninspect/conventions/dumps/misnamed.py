@@ -17,8 +17,10 @@ from rnninspect.conventions.dumps.roles import MOST_GUESSES, Guess, guess_roles
 from rnninspect.conventions.dumps.shapes import fits_as_state
 from rnninspect.core.evidence import Role, Slot
 from rnninspect.core.layer_config import LayerConfig
+from rnninspect.core.regex import regex
 from rnninspect.core.trace import Array
 
+_PLACE = regex(r"\d+(?:\.\d+)*")
 _NEITHER: tuple[Role, ...] = ("lengths", "mask", "initial_h", "initial_c")
 
 
@@ -85,6 +87,12 @@ def guesses_renamed(
         return
     for guess in guess_roles(convention, arrays, config, {**named, **renamed.slots}, whose_known=whose_known):
         yield replace(guess, notes=(renamed.note, *guess.notes))
+
+
+def are_of_places(slots: tuple[Slot, ...]) -> bool:
+    """Whether outputs and states have no names but their places in what was saved (`0`, `1.0`): of a call that returns
+    its states first, these are others than of one that returns its outputs first."""
+    return all(_PLACE.fullmatch(slot.name) for slot in slots if slot.role in ("outputs", "h"))
 
 
 def exchanged(slots: tuple[Slot, ...], named: Mapping[Role, Slot]) -> Renamed | None:

@@ -49,7 +49,8 @@ def with_rows_together(arrays: Mapping[str, Array], time_major: bool) -> dict[st
 
     They are those of one name and all numbers, of which a state `[B, H]` has as many rows, or of which there are as
     many states `[H]`. What they are is told by their lengths being unequal, by as many lengths beside them, or by a
-    name that says so: else they might be layers. The arrays as they are where outputs of three axes are there.
+    name that says so: else they might be layers. The arrays as they are where outputs of three axes are there, which a
+    stack of states that holds steps of these rows is not.
 
     >>> import numpy as np
     >>> rows = {"outs.0": np.ones((3, 2)), "outs.1": np.ones((1, 2)), "h": np.ones((2, 2))}
@@ -60,7 +61,10 @@ def with_rows_together(arrays: Mapping[str, Array], time_major: bool) -> dict[st
     families = _families(named)
     sequences = {stem: family for stem, family in families.items() if named[family[min(family)]].ndim == 2}
     counts = {len(family) for family in sequences.values()}
-    if not sequences or len(counts) > 1 or any(a.ndim > 2 and 1 not in a.shape for a in arrays.values()):
+    parts = [[named[family[number]] for number in sorted(family)] for family in sequences.values()]
+    others = [a for a in arrays.values() if a.ndim > 2 and 1 not in a.shape]
+    stacked = any(_is_stack_of_states(a, rows) for a in others for rows in parts)
+    if not sequences or len(counts) > 1 or (others and not stacked):
         return named
     count = counts.pop()
     steps = [len(named[name]) for family in sequences.values() for name in family.values()]
@@ -74,7 +78,8 @@ def with_rows_together(arrays: Mapping[str, Array], time_major: bool) -> dict[st
     )
     lengths = any(a.dtype.kind in "iu" and a.shape == (count,) for a in named.values())
     unequal = len(set(steps)) > 1
-    if not fits or not (unequal or lengths or by_row) or (not unequal and not states and steps[0] == count):
+    told = unequal or ((lengths or by_row) and (states or steps[0] != count))
+    if not fits or not (told or stacked):
         return named
     joined = {name: a for name, a in named.items() if name not in apart}
     for stem, family in together.items():
@@ -83,6 +88,21 @@ def with_rows_together(arrays: Mapping[str, Array], time_major: bool) -> dict[st
         if ends is not None and not lengths and stem in sequences:
             joined["lengths"] = ends
     return joined
+
+
+def _is_stack_of_states(array: Array, rows: list[Array]) -> bool:
+    """Whether `[L*D, B, H]` holds steps of most of these rows `[n, H]`, or `[n, 2H]`, and is smaller than they are: a
+    state of theirs, and no outputs beside them."""
+    if array.ndim != 3 or array.shape[1] != len(rows) or array.size >= sum(row.size for row in rows):
+        return False
+    return 2 * sum(_ends_in(row, array[:, b]) for b, row in enumerate(rows)) > len(rows)
+
+
+def _ends_in(row: Array, states: Array) -> bool:
+    """Whether a row `[n, H]`, or one half of its units, has one of the states `[L*D, H]`, which is not zero, as a step."""
+    width = states.shape[-1]
+    halves = [row] if row.shape[1] == width else [row[:, :width], row[:, width:]] if row.shape[1] == 2 * width else []
+    return any((half == state).all(-1).any() for half in halves for state in states if state.any())
 
 
 def _families(arrays: Mapping[str, Array]) -> dict[str, Family]:
