@@ -90,13 +90,23 @@ def as_named(slots: tuple[Slot, ...], arrays: Mapping[str, Array]) -> tuple[Slot
     behind = [
         name
         for name, array in arrays.items()
-        if not any(slot.name == name for slot in taken) and not says_c(name) and not _starts(name)
-        if is_c or _says_h(name)
+        if not any(slot.name == name for slot in taken) and not _starts(name)
+        if is_letter_apart(states[0].name, name) or (not says_c(name) and (is_c or _says_h(name)))
         if is_behind(states[0].array, array, FEWER)
     ]
     if len(behind) != 1:
         return None
     return Slot("h", behind[0], arrays[behind[0]]), replace(states[0], role="c")
+
+
+def is_letter_apart(c: str, h: str) -> bool:
+    """Whether two names are those of c and h by one letter alone.
+
+    >>> is_letter_apart("cy", "hy"), is_letter_apart("run/last_C", "run/last_H"), is_letter_apart("ch", "hc")
+    (True, True, False)
+    """
+    different = [pair for pair in zip(c, h, strict=False) if pair[0] != pair[1]]
+    return len(c) == len(h) and len(different) == 1 and different[0] in (("c", "h"), ("C", "H"))
 
 
 def says_c(name: str) -> bool:

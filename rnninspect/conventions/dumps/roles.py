@@ -107,7 +107,8 @@ def guess_roles(
         notes += tuple(taken_by(s, "numbers") for s in halves)
         told = (*beside, *more) if whose_known else of_layers((*beside, *more), config)
         placed = _placed(convention, told, config)
-        listed = {slot.name for slot in slots if slot.position is not None or slot.name[-1:].isdigit()}
+        open_names = [s.name for s in slots if s.name[-1:].isdigit() and s.role not in (named or {})]
+        listed = {*open_names, *(s.name for s in slots if s.position is not None)}
         if not order_known:
             ordered = as_values_tell(placed, listed)
             notes += note_of_order(placed, ordered, convention.name, convention.cell_first)
