@@ -155,9 +155,9 @@ def share_of_pools(reading: Reading) -> float:
     return sum(pooled) / len(pooled) if pooled else 0.0
 
 
-def are_pooled(reading: Reading) -> bool:
-    """Whether so many of the states are pools that it is no chance."""
-    return share_of_pools(reading) >= CONVINCING
+def are_told_otherwise(reading: Reading) -> bool:
+    """Whether so many of the states are pools, or steps of other rows, that it is no chance."""
+    return max(share_of_pools(reading), share_of_steps(reading)) >= CONVINCING
 
 
 def _outputs_of(reading: Reading, track: Track) -> list[Array]:

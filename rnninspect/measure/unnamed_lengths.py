@@ -22,10 +22,10 @@ from rnninspect.measure.run_ends import stops_of_outputs
 
 def read_as_shown(guess: Guess, named: Mapping[Role, Slot], read: Callable[[Guess], R]) -> R:
     """The guess, `read`; without lengths, or a mask, that neither the user nor a name tells and no number shows."""
-    found = read(guess)
+    candidate = read(guess)
     slot = _untold(guess, named)
-    if slot is None or _are_shown(found.choice, found.slots):
-        return found
+    if slot is None or _are_shown(candidate.choice, candidate.slots):
+        return candidate
     notes = tuple(note for note in guess.notes if note != taken_by(slot, "shape"))
     return read(replace(guess, slots=tuple(s for s in guess.slots if s is not slot), notes=notes))
 
@@ -51,7 +51,7 @@ def _are_shown(choice: Choice, slots: tuple[Slot, ...]) -> bool:
 
 
 def _end_states(facts: tuple[TrackFacts, ...]) -> bool:
-    """Whether every state is the step that is expected, some telling, or was never written, whatever the lengths are."""
+    """Whether every state is the step that is expected, some telling, or was never written, whatever lengths are."""
     told = [f for f in facts if f.expected_known]
     wrong = [f.mismatched & ~(f.final_zero & ~f.equal.any(1)) for f in told]
     return not any(rows.any() for rows in wrong) and any((~f.uninformative).any() for f in told)

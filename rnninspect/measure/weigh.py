@@ -49,7 +49,7 @@ from rnninspect.measure.choose_reading import (
 )
 from rnninspect.measure.choose_roles import (
     CONVINCING,
-    are_pooled,
+    are_told_otherwise,
     choose_by_numbers,
     choose_exchanged,
     choose_roles,
@@ -175,9 +175,10 @@ def _weigh(
         fit = fit_as_named(chosen)
         if dump.returned:
             return chosen
-        if fit < CONVINCING:
-            others = of_shapes() if are_of_places(chosen.slots) else renamed(exchanged(chosen.slots, dump.named))
-            chosen = choose_exchanged(chosen, fit, others, read)
+        if fit < CONVINCING and are_of_places(chosen.slots):
+            chosen = choose_by_numbers(of_shapes(), read) or chosen
+        elif fit < CONVINCING:
+            chosen = choose_exchanged(chosen, fit, renamed(exchanged(chosen.slots, dump.named)), read)
     except ShapeError:
         if dump.returned or any(is_told(guess) for guess in guesses):
             raise
@@ -244,7 +245,7 @@ def _read_as_given(
         chosen = chosen if config.layers is not None else maybe_a_pair(chosen, slots)
     chosen = maybe_c_and_h(chosen, slots, config)
     may_be_two = config.directions is None or may_be_merged(slots, config)
-    if fit_of(chosen) == 0 and may_be_two and not are_pooled(chosen.reading):
+    if fit_of(chosen) == 0 and may_be_two and not are_told_otherwise(chosen.reading):
         merged = reading_merged(convention, guess, slots, config)
         if merged is not None:
             config = merging(config)

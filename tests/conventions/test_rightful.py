@@ -38,7 +38,15 @@ def test_a_state_named_as_outputs_is_none(names: tuple[str, ...], tmp_path_facto
 
 
 @pytest.mark.parametrize(
-    "names", [("vals", "h_T", "c_T"), ("r_out", "h_n", "h_c"), ("x", "h_n", "cell"), ("Z", "u", "C")]
+    "names",
+    [
+        ("vals", "h_T", "c_T"),
+        ("r_out", "h_n", "h_c"),
+        ("x", "h_n", "cell"),
+        ("Z", "u", "C"),
+        ("ys", "hy", "cy"),
+        ("o", "h1", "c1"),
+    ],
 )
 def test_h_and_c_keep_their_names(names: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> None:
     """An h that is c by its numbers, beside a c that is h, is told whatever the outputs are called."""
@@ -78,5 +86,18 @@ def test_an_unknown_name_alone_accuses_nobody(marks: Array, tmp_path_factory: py
     full = np.where(outputs == 0, 0.3, outputs).astype(np.float32)
     assert judged(tmp_path_factory, output=outputs, h_n=h, marks=marks) == ("clean", set())
     assert judged(tmp_path_factory, output=full, h_n=full[:, -1], marks=marks)[0] == "unjudged"
-    known = {"lengths" if marks.ndim == 1 else "mask": marks}
-    assert judged(tmp_path_factory, output=full, h_n=full[:, -1], **known)[0] == "findings"
+    real_steps = {"lengths" if marks.ndim == 1 else "mask": marks}
+    assert judged(tmp_path_factory, output=full, h_n=full[:, -1], **real_steps)[0] == "findings"
+
+
+@pytest.mark.parametrize("stack", [("ys_", "hy", "cy"), ("2.", "0", "1")])
+def test_rows_of_unequal_lengths_are_a_batch_under_any_name(
+    stack: tuple[str, str, str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """One array a row beside stacks of two layers' states is the outputs, whatever rows these states are of."""
+    outputs, h, c = lstm()
+    rows = {f"{stack[0]}{b}": outputs[b, :length] for b, length in enumerate(LENGTHS)}
+    states = {name: np.concatenate([a[:, ::-1] / 2, a]) for name, a in zip(stack[1:], (h, c), strict=True)}
+    assert judged(tmp_path_factory, **rows, **states) == ("clean", set())
+    moved = {name: np.roll(a, 1, 1) for name, a in states.items()}
+    assert judged(tmp_path_factory, **rows, **moved) == ("findings", {"rows-permuted"})

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 
+import numpy as np
+
 from rnninspect.core.arrays import padded
 from rnninspect.core.regex import regex
 from rnninspect.core.trace import Array
@@ -91,18 +93,19 @@ def with_rows_together(arrays: Mapping[str, Array], time_major: bool) -> dict[st
 
 
 def _is_stack_of_states(array: Array, rows: list[Array]) -> bool:
-    """Whether `[L*D, B, H]` holds steps of most of these rows `[n, H]`, or `[n, 2H]`, and is smaller than they are: a
-    state of theirs, and no outputs beside them."""
-    if array.ndim != 3 or array.shape[1] != len(rows) or array.size >= sum(row.size for row in rows):
+    """Whether `[L*D, B, H]` is a state of these rows `[n, H]`, or `[n, 2H]`, and no outputs beside them: it is smaller
+    than they are, or of half their units, and they are of unequal lengths, or hold most states of one layer and
+    direction as steps, in whichever order."""
+    width = rows[0].shape[1]
+    if array.ndim != 3 or array.shape[1] != len(rows) or array.shape[2] not in (width, width / 2):
         return False
-    return 2 * sum(_ends_in(row, array[:, b]) for b, row in enumerate(rows)) > len(rows)
-
-
-def _ends_in(row: Array, states: Array) -> bool:
-    """Whether a row `[n, H]`, or one half of its units, has one of the states `[L*D, H]`, which is not zero, as a step."""
-    width = states.shape[-1]
-    halves = [row] if row.shape[1] == width else [row[:, :width], row[:, width:]] if row.shape[1] == 2 * width else []
-    return any((half == state).all(-1).any() for half in halves for state in states if state.any())
+    if array.shape[2] == width and array.size >= sum(row.size for row in rows):
+        return False
+    if len({len(row) for row in rows}) > 1:
+        return True
+    steps = np.concatenate(rows)[:, : array.shape[2]]
+    are_steps = [[bool(state.any() and (steps == state).all(1).any()) for state in plane] for plane in array]
+    return any(2 * sum(plane) > len(rows) for plane in are_steps)
 
 
 def _families(arrays: Mapping[str, Array]) -> dict[str, Family]:
