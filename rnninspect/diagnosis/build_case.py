@@ -252,8 +252,7 @@ def read_case(
 def _put_together(arrays: dict[str, Array], time_major: bool, cut_short: bool) -> dict[str, Array]:
     """The arrays that a loop made of one row or one step each, as those of all; not rows that a print-out cut short."""
     whole = with_steps_together(arrays if cut_short else with_rows_together(arrays, time_major), time_major)
-    given = {id(array) for array in arrays.values()}
-    return whole if any(id(a) not in given for a in whole.values()) else arrays  # which may be under other names there
+    return whole if {*map(id, whole.values())} - {*map(id, arrays.values())} else arrays  # under their own names
 
 
 def dump(case: Case) -> dict[str, Array]:

@@ -12,7 +12,7 @@ from functools import cache
 
 from rnninspect import conventions
 from rnninspect.conventions.base import Convention
-from rnninspect.conventions.dumps.calls import refuse_other_results
+from rnninspect.conventions.dumps.calls import refuse_other_results, refuse_two_runs
 from rnninspect.conventions.dumps.elided import show_alike
 from rnninspect.conventions.dumps.frameworks import Hints, likeliest
 from rnninspect.conventions.dumps.inverted import with_true_at_real_steps
@@ -154,6 +154,7 @@ def _weigh(
 ) -> Weighed:
     """The best reading as this framework's arrays, over all guesses of their roles: by names, else by shape alone."""
     guesses = _guesses(convention, dump, config, order_known)
+    refuse_two_runs(guess.slots for guess in guesses if {"outputs", "h"} <= {*guess.by_shape})
 
     def read(guess: Guess) -> Weighed:
         return read_as_shown(guess, dump.named, read_guess)

@@ -109,6 +109,7 @@ def test_a_shared_affix_is_no_part_of_a_name(case: str, before: str, behind: str
         ["h_0", "h_n", "output_0"],
         ["layer_0/outputs", "layer_0/h", "layer_1/outputs", "layer_1/h"],
         ["encoder.output", "encoder.h_n", "decoder.output", "decoder.h_n"],
+        ["encoder.output", "encoder.h_n", "loss", "decoder.cell"],
         ["outputs.0", "outputs.1", "outputs.2"],
         ["encoder.output", "encoder.h_n", "h_n"],
         ["", "encoder.h_n", "encoder.c_n"],
@@ -127,6 +128,7 @@ def test_what_says_something_is_kept(names: list[str]) -> None:
         (["enc_q_outputs", "enc_q_h_n", "enc_q_lengths", "lengths"], ["q_outputs", "q_h_n", "q_lengths", "lengths"]),
         (["enc_q_outputs", "enc_q_h_n", "enc_q_1"], ["q_outputs", "q_h_n", "q_1"]),
         (["dec.a.outputs", "dec.a.h", "src_lengths"], []),
+        (["run.outputs", "run.h", "loss", "metrics.lr"], ["outputs", "h", "loss", "metrics.lr"]),
         (["dec.a.outputs", "dec.a.h", "tgt_lengths"], ["outputs", "h", "tgt_lengths"]),
     ],
 )

@@ -101,3 +101,22 @@ def test_rows_of_unequal_lengths_are_a_batch_under_any_name(
     assert judged(tmp_path_factory, **rows, **states) == ("clean", set())
     moved = {name: np.roll(a, 1, 1) for name, a in states.items()}
     assert judged(tmp_path_factory, **rows, **moved) == ("findings", {"rows-permuted"})
+
+
+@pytest.mark.parametrize(
+    "names", [("encoder.output", "encoder.h_n", "decoder.output", "decoder.h_n"), ("a1", "b1", "a2", "b2")]
+)
+def test_no_number_chooses_between_two_runs(names: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Of two runs in one file the right one is not taken for the only one, whichever of the two is wrong."""
+    outputs, h, _ = lstm()
+    for states in ((h, np.roll(h, 1, 1)), (np.roll(h, 1, 1), h)):
+        arrays = dict(zip(names, (outputs, states[0], outputs / 2, states[1] / 2), strict=True))
+        with pytest.raises(rnninspect.UserError, match="several"):
+            judged(tmp_path_factory, **arrays)
+
+
+def test_a_vector_beside_a_group_takes_no_role_from_it(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Two learning rates outside a group leave its names what they are: h and c of few numbers, exchanged."""
+    outputs, h, c = (array[..., :1] for array in lstm())
+    run = {"r.output": outputs, "r.final_state.h": c[0], "r.final_state.c": h[0], "lr": np.array([0.1, 0.2])}
+    assert judged(tmp_path_factory, **run) == ("findings", {"cell-hidden-swapped"})

@@ -17,6 +17,7 @@ from rnninspect.formats.base import ANONYMOUS
 # What often stands outside of the group that a call gave.
 APART: tuple[Role, ...] = ("lengths", "mask", "inputs", "initial_h", "initial_c")
 NEEDED: tuple[Role, ...] = ("outputs", "h")
+STATES: tuple[Role, ...] = (*NEEDED, "c")
 Affixes = Callable[[Sequence[str]], Iterator[tuple[str, str]]]
 _SEPARATOR = regex(r"[._/]+")
 # Words that say what an array is, and so do not go with the group: `final_h` and `final_output` are two states.
@@ -30,7 +31,8 @@ _NUMBERED = regex(r"\d+|n|t")  # behind a name: h_0 and h_n are two things
 
 def plain_names(names: Iterable[str], frameworks: Iterable[Convention] = ()) -> dict[str, str]:
     """Each name without what all begin with or end in, cut at a dot, a slash or an underscore; empty where they share
-    nothing, or where what is left does not name outputs and a state. Lengths, a mask and inputs may stand outside.
+    nothing, or where what is left does not name outputs and a state. What no name calls outputs or a state may stand
+    outside: lengths, a mask, inputs, a loss.
 
     Args: `frameworks`: whose own names are known besides those that people give.
 
@@ -42,7 +44,7 @@ def plain_names(names: Iterable[str], frameworks: Iterable[Convention] = ()) -> 
     whole = list(names)
     if ANONYMOUS in whole:
         return {}
-    every = {role: list(_patterns(role, list(frameworks))) for role in (*NEEDED, *APART)}
+    every = {role: list(_patterns(role, list(frameworks))) for role in (*STATES, *APART)}
     plain = _without(_without(whole, _prefixes, every), _suffixes, every)
     return {} if plain == whole else dict(zip(whole, plain, strict=True))
 
@@ -53,6 +55,12 @@ def _without(names: list[str], affixes: Affixes, patterns: Mapping[Role, list[st
     def is_of(role: Role, name: str) -> bool:
         bare = _PLACE.sub("", name)  # one of a list
         return any(match_name(pattern, name) or match_name(pattern, bare) for pattern in patterns[role])
+
+    def may_stand_outside(name: str) -> bool:
+        if match_name(OTHER_THINGS, name) or any(is_of(role, name) for role in APART):
+            return True
+        last = _SEPARATOR.split(_PLACE.sub("", name))[-1]  # of another group
+        return not any(is_of(role, form) for role in STATES for form in (name, last))
 
     for start, end in affixes(names):
         inside = [name.startswith(start) and name.endswith(end) for name in names]
@@ -67,7 +75,7 @@ def _without(names: list[str], affixes: Affixes, patterns: Mapping[Role, list[st
             continue
         if any(are_of_two_sides(name, start) for name in outside):
             return names  # these lengths are not those of the group, nor of any that it is a part of
-        if all(match_name(OTHER_THINGS, n) or any(is_of(role, n) for role in APART) for n in outside):
+        if all(map(may_stand_outside, outside)):
             return cut
     return names
 

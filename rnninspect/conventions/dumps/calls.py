@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import combinations, takewhile
 
 import numpy as np
 
 from rnninspect.conventions.dumps.cell_behind import is_behind
 from rnninspect.conventions.dumps.shapes import are_lengths, fits_as_state, is_prefix
-from rnninspect.core.evidence import Role
+from rnninspect.core.evidence import Role, Slot
 from rnninspect.core.regex import regex
 from rnninspect.core.trace import Array
 from rnninspect.core.wording import argument
@@ -40,6 +41,38 @@ def refuse_other_results(arrays: Mapping[str, Array], roles: Collection[Role]) -
             f"0 and 1, {list(pair[0].shape)} each, are the h and c of one state, as their numbers show: there are no "
             f"outputs; give these with {argument('outputs')} and the state with {argument('state')}"
         )
+
+
+def refuse_two_runs(guesses: Iterable[tuple[Slot, ...]]) -> None:
+    """Raise ShapeError where two pairs of outputs and state differ by one part of their names, `encoder.output` and
+    `encoder.h_n` from `decoder.output` and `decoder.h_n`: of two runs no number may choose the one that is right."""
+    pairs = [{slot.role: slot for slot in slots} for slots in guesses]
+    pairs = [pair for pair in pairs if fits_as_state(pair["h"].array, pair["outputs"].array)]
+    for one, other in combinations(pairs, 2):
+        outputs, states = ((one[role].name, other[role].name) for role in ("outputs", "h"))
+        if outputs[0] != outputs[1] and _difference(*outputs) == _difference(*states):
+            raise ShapeError(
+                f"the arrays are of several runs ({outputs[0]}, {states[0]}; {outputs[1]}, {states[1]}): say which is "
+                f"meant, {argument('outputs', outputs[0])} and {argument('state', states[0])}, or give each in a file "
+                "of its own"
+            )
+
+
+def _difference(one: str, other: str) -> tuple[str, str]:
+    """What is left of two names without what both begin with and then end in.
+
+    >>> _difference("encoder.h_n", "decoder.h_n"), _difference("h1", "h2"), _difference("h", "h_grad")
+    (('en', 'de'), ('1', '2'), ('', '_grad'))
+    """
+    start = _alike(one, other)
+    one, other = one[start:], other[start:]
+    end = _alike(one[::-1], other[::-1])
+    return one[: len(one) - end], other[: len(other) - end]
+
+
+def _alike(one: str, other: str) -> int:
+    """How many letters two names begin with alike."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 def _calls(arrays: Mapping[str, Array]) -> list[str]:

@@ -152,14 +152,15 @@ def _placed(
 def _as_h_and_c(
     listed: list[Slot], pair: tuple[Role, Role], layer: int | None, config: LayerConfig, slots: tuple[Slot, ...]
 ) -> list[Slot] | None:
-    """Two arrays as h and c, where layers or directions are stated and the values let them be nothing else: not the h
-    of two layers; else None."""
+    """Two arrays as h and c, where layers or directions are stated and the values, or as many planes as are stated, let
+    them be nothing else: not the h of two layers; else None."""
     has_c = config.cell is None or cells.get(config.cell).has_c
     of_one = config.layers == 1 or (config.layers is None and config.directions is None)
     if len(listed) != 2 or of_one or not has_c or _has_own_c(listed[0], slots):
         return None
     first, second = (slot.array for slot in listed)
-    if not is_behind(first, second) and not is_behind(second, first):
+    are_whole = first.ndim == 3 and len(first) == (config.layers or 0) * _directions(listed[0], config, slots)
+    if not are_whole and not is_behind(first, second) and not is_behind(second, first):
         return None
     return [replace(slot, role=role, position=None, layer=layer) for slot, role in zip(listed, pair, strict=True)]
 

@@ -103,7 +103,7 @@ def _halves(slots: tuple[Slot, ...], config: LayerConfig) -> Iterator[_Halves]:
     whole = states[0].array
     if whole.dtype.kind != "f" or states[0].layer is not None or states[0].direction is not None:
         return
-    for axis in (0, 1)[: whole.ndim - 2]:
+    for axis in (0, 1)[: max(0, whole.ndim - 2)]:
         if whole.ndim > 4 or whole.shape[axis] != 2 or (config.layers == 2 and whole.ndim == 3):
             continue
         yield from _both_orders(whole, axis)
