@@ -168,8 +168,7 @@ def _weigh(
         return guesses_renamed(convention, dump.arrays, config, dump.named, others, whose_known)
 
     def of_shapes() -> Iterator[Guess]:
-        arrays = convention.prepare(dump.arrays, config)
-        return guesses_by_shape(convention, arrays, config, dump.named, whose_known)
+        return guesses_by_shape(convention, convention.prepare(dump.arrays, config), config, dump.named, whose_known)
 
     try:
         chosen = choose_roles(guesses, read)
