@@ -14,7 +14,7 @@ import numpy as np
 
 from rnninspect import conventions
 from rnninspect.conventions.base import Convention
-from rnninspect.conventions.dumps.affixes import plain_names
+from rnninspect.conventions.dumps.affixes import pair_as_state, plain_names
 from rnninspect.conventions.dumps.elided import Gaps
 from rnninspect.conventions.dumps.misfits import by_row
 from rnninspect.conventions.dumps.rows_apart import with_rows_together
@@ -72,8 +72,7 @@ def run_case(
 ) -> Case:
     """Run the layer on the inputs among `arrays` and give the case of that run.
 
-    `named_roles`: arrays that the user named for a role; they win over the file's own.
-    """
+    `named_roles`: arrays that the user named for a role; they win over the file's own."""
     from rnninspect.conventions.dumps.batch import read_batch, read_initial_states
     from rnninspect.diagnosis.batch_axes import with_axes_of_batch
 
@@ -227,7 +226,8 @@ def read_case(
     """
     cell_first = None if convention == "auto" else conventions.get(convention).cell_first
     arrays, listed = take_returned(arrays, config, cell_first)
-    plain = plain_names(arrays, conventions.conventions().values())
+    every = conventions.conventions().values()
+    plain = plain_names(arrays, every) or ({} if named_roles else pair_as_state(arrays, every))
     material = DumpArrays(
         _put_together({plain.get(name, name): a for name, a in arrays.items()}, config.time_major, bool(elided)),
         convention,
@@ -250,7 +250,7 @@ def read_case(
 
 
 def _put_together(arrays: dict[str, Array], time_major: bool, cut_short: bool) -> dict[str, Array]:
-    """The arrays that a loop made of one row or one step each, as those of all; not rows that a print-out cut short."""
+    """The arrays that a loop made of one row or one step each, as those of all; not rows that a print-out cut."""
     whole = with_steps_together(arrays if cut_short else with_rows_together(arrays, time_major), time_major)
     return whole if {*map(id, whole.values())} - {*map(id, arrays.values())} else arrays  # under their own names
 

@@ -94,3 +94,26 @@ def test_two_numbered_layers_stay_two_layers(names: tuple[str, ...]) -> None:
         assert rnninspect.inspect(right, layers=2).verdict == "clean"
         reverse = rnninspect.inspect(_dump(names, [lower, upper, h_upper, h_lower]))
         assert [f.rule for f in reverse.findings] == ["layer-order-reversed"]
+
+
+@pytest.mark.parametrize("names", [("result.0", "result.1.0", "result.1.1"), ("output", "hc.0", "hc.1")])
+@pytest.mark.parametrize("both", [False, True])
+def test_a_call_kept_under_a_key_is_outputs_and_a_pair(names: tuple[str, str, str], both: bool) -> None:
+    """(outputs, (h, c)) whole, or (h, c) alone, under a key of no known meaning: right ones are clean, c and h the
+    other way round are named, and `fix` puts c back with h."""
+    torch.manual_seed(0)
+    layer = torch.nn.LSTM(5, 7, batch_first=True, bidirectional=both)
+    pack = torch.nn.utils.rnn.pack_padded_sequence(
+        torch.randn(6, 12, 5), torch.tensor(LENGTHS), batch_first=True, enforce_sorted=False
+    )
+    with torch.no_grad():
+        packed, (h, c) = layer(pack)
+    right = [torch.nn.utils.rnn.pad_packed_sequence(packed, batch_first=True)[0].numpy(), h.numpy(), c.numpy()]
+    options: dict[str, Any] = {"direction": "bidirectional" if both else "forward", "convention": "torch"}
+    assert rnninspect.inspect(_dump(names, right), **options).verdict == "clean"
+    exchanged = rnninspect.inspect(_dump(names, [right[0], right[2], right[1]]), **options)
+    assert {f.rule for f in exchanged.findings} == {"cell-hidden-swapped"}
+    order = np.argsort(LENGTHS)
+    fixed = rnninspect.fix(_dump(names, [right[0], right[1][:, order], right[2][:, order]]), **options)
+    np.testing.assert_array_equal(fixed.arrays[names[1]], right[1])
+    np.testing.assert_array_equal(fixed.arrays[names[2]], right[2])

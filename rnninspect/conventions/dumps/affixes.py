@@ -12,6 +12,7 @@ from rnninspect.conventions.dumps.shapes import match_name
 from rnninspect.conventions.dumps.sides import are_of_two_sides
 from rnninspect.core.evidence import Role
 from rnninspect.core.regex import regex
+from rnninspect.core.trace import Array
 from rnninspect.formats.base import ANONYMOUS
 
 # What often stands outside of the group that a call gave.
@@ -47,6 +48,29 @@ def plain_names(names: Iterable[str], frameworks: Iterable[Convention] = ()) -> 
     every = {role: list(_patterns(role, list(frameworks))) for role in (*STATES, *APART)}
     plain = _without(_without(whole, _prefixes, every), _suffixes, every)
     return {} if plain == whole else dict(zip(whole, plain, strict=True))
+
+
+def pair_as_state(arrays: Mapping[str, Array], frameworks: Iterable[Convention] = ()) -> dict[str, str]:
+    """`state.0` and `state.1` for the two arrays of one shape that were kept as a tuple under a key of no known meaning
+    (`hc.0`, `hc.1`), where another array is named as the outputs and none as a state; empty elsewhere.
+
+    >>> pair_as_state({"output": np.zeros((2, 3, 4)), "hc.0": np.zeros((1, 2, 4)), "hc.1": np.zeros((1, 2, 4))})
+    {'hc.0': 'state.0', 'hc.1': 'state.1'}
+    """
+    every = {role: list(_patterns(role, list(frameworks))) for role in (*NEEDED, *APART)}
+    bare = {name: _PLACE.sub("", name) for name in arrays}
+    of_role = {
+        role: [n for n in arrays if any(match_name(p, n) or match_name(p, bare[n]) for p in patterns)]
+        for role, patterns in every.items()
+    }
+    known = {name for names in of_role.values() for name in names}
+    pairs = [[n for n in arrays if bare[n] == key] for key in {bare[n] for n in arrays if bare[n] != n} - known]
+    pairs = [pair for pair in pairs if not known.intersection(pair) and [n[-2:] for n in pair] == [".0", ".1"]]
+    if not of_role["outputs"] or of_role["h"] or len(pairs) != 1:
+        return {}
+    first, second = (arrays[name] for name in pairs[0])
+    alike = first.shape == second.shape and first.dtype.kind == second.dtype.kind == "f" and first.ndim in (2, 3)
+    return dict(zip(pairs[0], ("state.0", "state.1"), strict=True)) if alike else {}
 
 
 def _without(names: list[str], affixes: Affixes, patterns: Mapping[Role, list[str]]) -> list[str]:
