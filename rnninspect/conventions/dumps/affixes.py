@@ -63,9 +63,9 @@ def pair_as_state(arrays: Mapping[str, Array], frameworks: Iterable[Convention] 
         role: [n for n in arrays if any(match_name(p, n) or match_name(p, bare[n]) for p in patterns)]
         for role, patterns in every.items()
     }
-    known = {name for names in of_role.values() for name in names}
-    pairs = [[n for n in arrays if bare[n] == key] for key in {bare[n] for n in arrays if bare[n] != n} - known]
-    pairs = [pair for pair in pairs if not known.intersection(pair) and [n[-2:] for n in pair] == [".0", ".1"]]
+    names_told = {name for names in of_role.values() for name in names}
+    pairs = [[n for n in arrays if bare[n] == key] for key in {bare[n] for n in arrays if bare[n] != n} - names_told]
+    pairs = [pair for pair in pairs if not names_told.intersection(pair) and [n[-2:] for n in pair] == [".0", ".1"]]
     if not of_role["outputs"] or of_role["h"] or len(pairs) != 1:
         return {}
     first, second = (arrays[name] for name in pairs[0])
