@@ -35,7 +35,7 @@ engine/kept_runs
 conventions/dumps/layer_names conventions/weights/gates conventions/fixes/fitting conventions/fixes/tf1 conventions/base
 conventions/dumps/names
 conventions/dumps/cell_behind conventions/dumps/list_order conventions/dumps/positions conventions/dumps/numbered_pairs
-conventions/dumps/shapes conventions/dumps/sides conventions/dumps/calls
+conventions/dumps/shapes conventions/dumps/other_axes conventions/dumps/sides conventions/dumps/calls
 conventions/dumps/larger_batch
 conventions/dumps/siblings conventions/dumps/turned_masks conventions/dumps/inverted conventions/dumps/offsets
 conventions/dumps/unread conventions/dumps/spread conventions/dumps/rightful
@@ -56,7 +56,8 @@ measure/facts measure/saturated measure/run_ends measure/order_of_states measure
 measure/difference
 measure/decimals measure/casts measure/unflipped_half measure/directions measure/begins_alike measure/one_or_two
 measure/pairs measure/merged
-measure/hints measure/last_bits measure/dump_arrays measure/unnamed_lengths measure/fitting measure/weigh
+measure/hints measure/last_bits measure/dump_arrays measure/unnamed_lengths measure/fitting
+measure/units_last measure/weighed measure/weigh
 diagnosis/once diagnosis/batch_axes diagnosis/case diagnosis/fix_code diagnosis/build_case diagnosis/state_in_hand
 diagnosis/own_names
 diagnosis/rule diagnosis/fixes

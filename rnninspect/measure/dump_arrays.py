@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 
 from rnninspect.conventions import get
 from rnninspect.conventions.dumps.elided import Gaps
+from rnninspect.conventions.dumps.other_axes import Turned
 from rnninspect.core.evidence import UNKNOWN, Belief, Origin, Role, Slot
 from rnninspect.core.frozen import frozen
 from rnninspect.core.layer_config import LayerConfig
@@ -32,6 +33,7 @@ class DumpArrays:
     printed: Mapping[str, Precision] = field(default_factory=dict)
     elided: Mapping[str, Gaps] = field(default_factory=dict)
     whole: Mapping[str, str] = field(default_factory=dict)
+    turned: Turned | None = None
 
     def under_whole_name(self, slot: Slot) -> Slot:
         """The slot with the name that its array has in the dump; the very slot where that is its name."""
@@ -42,6 +44,22 @@ class DumpArrays:
         arrays = {self.whole.get(name, name): array for name, array in self.arrays.items()}
         printed = {self.whole.get(name, name): precision for name, precision in self.printed.items()}
         return replace(self, arrays=arrays, printed=printed, whole={})
+
+    def turned_by(self, turned: Turned, slots: Sequence[Slot]) -> DumpArrays:
+        """The same with the arrays of these slots turned, whoever named them or however they came."""
+        outputs = next(slot.array for slot in slots if slot.role == "outputs")
+        by_array = {id(slot.array): turned.array(slot, outputs) for slot in slots}
+
+        def of_slot(slot: Slot) -> Slot:
+            return replace(slot, array=by_array.get(id(slot.array), slot.array))
+
+        return replace(
+            self,
+            arrays={name: by_array.get(id(array), array) for name, array in self.arrays.items()},
+            named={role: of_slot(slot) for role, slot in self.named.items()},
+            returned=tuple(map(of_slot, self.returned)),
+            turned=turned,
+        )
 
     def without_axes_of_node(self, config: LayerConfig) -> LayerConfig:
         """The config, its axes left open where only a model's node says that time comes first, and these are no node's

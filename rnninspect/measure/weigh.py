@@ -34,12 +34,10 @@ from rnninspect.conventions.dumps.stacked import is_stacked_otherwise
 from rnninspect.conventions.dumps.unpacking import packed_otherwise
 from rnninspect.conventions.dumps.unread import printed_again, unread
 from rnninspect.core.evidence import STATED, Belief, Evidence, Role, Slot
-from rnninspect.core.frozen import frozen
 from rnninspect.core.layer_config import LayerConfig
 from rnninspect.errors import ShapeError
 from rnninspect.measure.casts import alike, cast_alike
 from rnninspect.measure.choose_reading import (
-    Choice,
     Measurer,
     Tolerance,
     choose_reading,
@@ -63,18 +61,9 @@ from rnninspect.measure.hints import with_measured, with_shapes
 from rnninspect.measure.merged import may_be_merged, merging, reading_merged
 from rnninspect.measure.one_or_two import maybe_two
 from rnninspect.measure.pairs import maybe_a_pair, maybe_c_and_h
+from rnninspect.measure.units_last import with_units_last
 from rnninspect.measure.unnamed_lengths import read_as_shown
-
-
-@frozen(eq=False)
-class Weighed:
-    """The choice, with whose arrays they are, the layer as it was read, and the arrays that have a role."""
-
-    choice: Choice
-    convention: Convention
-    config: LayerConfig
-    slots: tuple[Slot, ...]
-    tolerance: Tolerance
+from rnninspect.measure.weighed import Weighed
 
 
 def weigh(dump: DumpArrays, config: LayerConfig, tolerance: Tolerance, measurer: Measurer = measure_all) -> Weighed:
@@ -85,6 +74,15 @@ def weigh(dump: DumpArrays, config: LayerConfig, tolerance: Tolerance, measurer:
     Raises ShapeError where no reading fits, and where several arrays could be the outputs or the final state.
     """
     refuse_other_results(dump.arrays, {*dump.named, *(slot.role for slot in dump.returned)})
+    return with_units_last(
+        dump,
+        config,
+        lambda turned: _weigh_open(turned, config, tolerance, measurer),
+        lambda: _guesses(_framework(dump, config)[0], dump, config),
+    )
+
+
+def _weigh_open(dump: DumpArrays, config: LayerConfig, tolerance: Tolerance, measurer: Measurer) -> Weighed:
     open_axes = dump.without_axes_of_node(config)
     try:
         return _weigh_as(dump, open_axes, tolerance, measurer)
@@ -282,7 +280,7 @@ def _under(
 
 def _with_evidence(weighed: Weighed, dump: DumpArrays, beliefs: tuple[Belief, ...]) -> Weighed:
     """The reading with why it was read so, and what was not read at all."""
-    reading = weighed.choice.reading
+    reading = weighed.choice.reading if dump.turned is None else dump.turned.told(weighed.choice.reading)
     trace = reading.trace
     arrays = weighed.convention.prepare(dump.arrays, weighed.config)
     units = next((t.final.shape[1] for t in trace.tracks if t.final is not None), 0)
@@ -290,7 +288,7 @@ def _with_evidence(weighed: Weighed, dump: DumpArrays, beliefs: tuple[Belief, ..
         *unread(arrays, weighed.slots, trace.batch_size, trace.steps, units),
         *unplaced(weighed.slots, reading, dump.named, dump.returned),
     )
-    reasons = () if dump.convention != "auto" else beliefs[0].because
+    reasons = () if dump.convention != "auto" or dump.turned is not None else beliefs[0].because
     notes = (*reading.evidence.notes, *filter(None, [packed_otherwise(dump.arrays, weighed.slots)]))
     if dump.convention == "auto" and not dump.origin.packages:
         notes = (*notes, *note_of_turned(dump.returned))

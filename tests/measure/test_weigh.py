@@ -14,7 +14,8 @@ from rnninspect.core.trace import Array
 from rnninspect.errors import ShapeError
 from rnninspect.measure.choose_reading import Tolerance
 from rnninspect.measure.dump_arrays import DumpArrays
-from rnninspect.measure.weigh import Weighed, weigh
+from rnninspect.measure.weigh import weigh
+from rnninspect.measure.weighed import Weighed
 
 ROWS, STEPS, UNITS = 4, 6, 3
 LENGTHS = np.array([6, 2, 5, 3])
