@@ -40,7 +40,7 @@ def weights_beneath(case: Case, rules: Mapping[str, Rule], named: frozenset[str]
         return []
     told = named.union(*(rules[name].implies for name in named))  # and their symptoms
     right = with_right_states(case)
-    for way in _ways(right, right is not case, rules, named):
+    for way in _ways(case, right, rules, named):
         few = only_rows(way.undone.case, _few(way.undone.case))
         if agrees(few):
             if way.rule is not None and agrees(way.undone.case):
@@ -56,15 +56,16 @@ def weights_beneath(case: Case, rules: Mapping[str, Rule], named: frozenset[str]
     return []
 
 
-def _ways(right: Case, states_were_off: bool, rules: Mapping[str, Rule], named: frozenset[str]) -> Iterator[_Way]:
-    """The case with its states put right, where they were not, and with one mistake undone: one of the lengths only
-    where it is named, since other steps are compared then."""
-    if states_were_off:
+def _ways(case: Case, right: Case, rules: Mapping[str, Rule], named: frozenset[str]) -> Iterator[_Way]:
+    """The case with its states put `right`, where they were not, and with one mistake undone: one of the lengths only
+    where it is named, since other steps are compared then; which they were the states tell, before they are right."""
+    if right is not case:
         yield _Way(None, Undone("the states as they ought to be", right))
     for rule in rules.values():
         if isinstance(rule, WeightsRule):
             continue
-        for undone in rule.undo(right):
+        as_found = rule.undo(case) if rule.name in named and right is not case else ()
+        for undone in (*rule.undo(right), *as_found):
             if not _changes_the_comparison(right, undone.case):
                 continue
             if rule.name in named or np.array_equal(undone.case.trace.mask, right.trace.mask):

@@ -57,6 +57,16 @@ def test_wrong_lengths_over_any_mistake_of_weights(cell: str, other: str, weight
     assert {other, weights} <= named, [f.message for f in reported]
 
 
+@pytest.mark.parametrize("weights", ["gate-order", "bias-dropped", "kernel-transposed"])
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_lengths_in_no_sorted_order_over_a_mistake_of_weights(cell: str, weights: str) -> None:
+    """The states tell whose lengths were used, as long as they are as they were found."""
+    case = injected((cell, 1, 1), weights)
+    assert case.trace.lengths is not None
+    reported = findings(case.with_lengths(np.roll(case.trace.lengths, 1)))
+    assert {f.rule for f in reported if f.severity == "error"} == {"lengths-misaligned", weights}
+
+
 @pytest.mark.parametrize("weights", ["gate-order", "bias-dropped", "recurrent-activation"])
 @pytest.mark.parametrize("other", HIDING)
 @pytest.mark.parametrize("shape", [pytest.param(("lstm", 1, 2), marks=pytest.mark.long), ("gru", 1, 1)], ids=str)
