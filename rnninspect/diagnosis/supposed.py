@@ -14,7 +14,7 @@ from rnninspect.diagnosis.evidence.other_mask import as_before, blank_where_read
 from rnninspect.diagnosis.judge import judge
 from rnninspect.diagnosis.mask_by_run import counts_other_axes, may_mask
 from rnninspect.diagnosis.rule import Rule, listed
-from rnninspect.measure.facts import TrackFacts
+from rnninspect.measure.facts import TrackFacts, of_other_rows
 
 ENOUGH = 3  # different lengths that numbers must follow before they are these in another unit
 
@@ -23,20 +23,30 @@ def with_proven_lengths(case: Case) -> Case:
     """The case with the lengths that its zeroed padding proves, which its trace's `source` says; the case as it is,
     where it has lengths or none are proven.
 
-    Proven: rows end in zeros from different steps on, and every final state equals the last step before them.
+    Proven: rows end in zeros from different steps on, and every final state equals the last step before them, of its
+    own row or, each once, of another.
     """
     ends = None if case.trace.knows_padding or counts_other_axes(case) else _zeroed_from(case.facts)
     if ends is None or np.unique(ends).size < 2 or not ends.all():
         return case
     supposed = case.with_lengths(ends)
-    if not all((f.at_expected & ~f.uninformative).all() for f in supposed.facts) or _listed_otherwise(case, ends):
+    own = all((f.at_expected & ~f.uninformative).all() for f in supposed.facts)
+    if not (own or _of_other_rows(supposed)) or _listed_otherwise(case, ends):
         return case
+    whose = "" if own else ", of another row each or of its own"
     sentence = (
         f"none were stated; the outputs end in zeros after {listed(ends.tolist())} steps, and every final "
-        "state equals the last step before them, so these are used"
+        f"state equals the last step before them{whose}, so these are used"
     )
     trace = replace(supposed.trace, source={**supposed.trace.source, "lengths": sentence})
     return supposed.with_trace(trace, supposed.facts)
+
+
+def _of_other_rows(case: Case) -> bool:
+    """Whether the states of some tracks are those of other rows, each once, and the others' stand in their places."""
+    moved = [of_other_rows(case.trace, facts.track) for facts in case.facts]
+    right = [bool((facts.at_expected & ~facts.uninformative).all()) for facts in case.facts]
+    return any(moved) and all(one or stands for one, stands in zip(moved, right, strict=True))
 
 
 def _listed_otherwise(case: Case, ends: Ints) -> bool:

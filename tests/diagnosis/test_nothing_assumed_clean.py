@@ -243,6 +243,14 @@ def test_lengths_that_nobody_named_speak_against_those_that_zeros_prove(listed: 
     assert labels.verdict == "clean"
 
 
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_states_of_other_rows_tell_the_lengths_too(bidirectional: bool) -> None:
+    """Nobody stated lengths; where the outputs end in zeros each state is one of another row's ends: permuted."""
+    outputs, (h, c) = packed(lstm(bidirectional=bidirectional))
+    report = rnninspect.inspect({"output": outputs, "h_n": h[:, ORDER], "c_n": c[:, ORDER]}, convention="torch")
+    assert {f.rule for f in report.findings} == {"rows-permuted"}
+
+
 def test_c_of_rows_that_may_end_earlier_is_not_held_against_the_last_step() -> None:
     """h gathered at lengths that nobody stated, c of the same steps: unjudged, and no accusation of c."""
     layer, x = lstm(), batch(None)
