@@ -21,6 +21,7 @@ from rnninspect.measure.choose_roles import CONVINCING, Read, share_of_pools, sh
 from rnninspect.measure.dump_arrays import DumpArrays
 
 MOST = 0.75  # share of states that must be steps, of whichever rows, in an order of axes that is not usual
+LARGEST = 1 << 25  # bytes of outputs that are read along other axes
 R = TypeVar("R", bound=Read)
 
 
@@ -40,7 +41,7 @@ def with_units_last(
         usual = read(dump)
     except ShapeError as error:
         misfit = error
-    if usual is not None and not _is_doubtful(usual):
+    if usual is not None and (_is_large(usual) or not _is_doubtful(usual)):
         return usual
     better = [c for c in _candidates(dump, config, read, guesses) if _explains_more(c, usual)]
     if better:
@@ -77,6 +78,11 @@ def _candidates(
                 yield Candidate(turned, read(dump.turned_by(turned, guess.slots)), goes_as_usual(guess.slots))
             except ShapeError:
                 continue
+
+
+def _is_large(usual: Read) -> bool:
+    """Whether the outputs are too large to be read along other axes, for which a file would be held as a whole."""
+    return sum(slot.array.nbytes for slot in usual.slots if slot.role == "outputs") > LARGEST
 
 
 def _is_doubtful(usual: Read) -> bool:

@@ -243,9 +243,9 @@ def _read_as_given(
         chosen = chosen if config.layers is not None else maybe_a_pair(chosen, slots)
     chosen = maybe_c_and_h(chosen, slots, config)
     may_be_two = config.directions is None or may_be_merged(slots, config)
-    if fit_of(chosen) == 0 and may_be_two and not are_told_otherwise(chosen.reading):
+    if fit_of(chosen) == 0 and may_be_two:
         merged = reading_merged(convention, guess, slots, config)
-        if merged is not None:
+        if merged is not None and not are_told_otherwise(chosen.reading):  # which reads all outputs, and so comes last
             config = merging(config)
             chosen = replace(chosen, reading=merged, rivals=(), measured=())
     reading = chosen.reading

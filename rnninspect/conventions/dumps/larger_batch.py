@@ -28,6 +28,8 @@ def with_rows_of_outputs(slots: tuple[Slot, ...], time_major: bool) -> tuple[tup
         return slots, ""
     state = states[0].array
     count = state.shape[-2]
+    if not state.size or not outputs[0].size:
+        return slots, ""
     for axis in (1, 0) if time_major else (0, 1):
         views = outputs[0].swapaxes(0, axis)
         size = len(views)

@@ -114,6 +114,8 @@ def _places(state: Array, outputs: Array) -> list[set[tuple[int, int]]]:
     """The (row, step) of outputs `[B, T, H]` at which each of a few states is, of two units or more that differ; empty
     unless most are somewhere. Of two directions side by side each half is somewhere."""
     width, units = state.shape[-1], outputs.shape[2]
+    if not state.size:
+        return []
     vectors = state.reshape(-1, width)
     telling = vectors[(vectors != vectors[:, :1]).any(1)][:SAMPLE]
     places = []
