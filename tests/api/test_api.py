@@ -485,7 +485,8 @@ def test_findings_raise() -> None:
     assert isinstance(caught.value, rnninspect.FindingsError)
     text = str(caught.value)
     assert "last-column-as-final-state" in text
-    assert "final = h_n[-1]  # not output[:, -1]" in text
+    assert "final = h_n[-1]" in text
+    assert "# not output[:, -1]" in text
     assert "row 0" in text
     assert "row 1" not in text
     assert caught.value.report.findings

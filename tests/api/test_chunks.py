@@ -81,7 +81,7 @@ def test_the_weights_tell_whether_it_went_on(chunks: dict[str, Any], cell: str) 
     assert compare(chunks, "second", *weights)["verdict"] == "clean"
     (finding,) = compare(chunks, "reset", *weights)["findings"]
     assert finding["rule"] == "stale-initial-state"
-    assert finding["fix"].startswith("outputs, state = layer(inputs, state)  # the state that the chunk before ended")
+    assert finding["fix"].startswith("output, state = layer(x, state)  # the state that the chunk before ended")
     assert "not what the weights give from the final state of the previous chunk" in finding["message"]
     assert "from zeros" in finding["message"]
     assert finding["rows"] == [0, 1, 2, 3]

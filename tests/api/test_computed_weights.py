@@ -99,7 +99,7 @@ def test_the_list_says_that_activations_are_not_stated(tmp_path: Path, capsys: p
     """Of weights alone; a framework with no choice of them says nothing."""
     np.savez(tmp_path / "k.npz", kernel=np.ones((3, 16)), recurrent_kernel=np.ones((4, 16)), bias=np.ones(16))
     assert call(["list", "layers", str(tmp_path / "k.npz")]) == 0
-    assert "activations are not stated in the file of weights: sigmoid and tanh are taken" in capsys.readouterr().err
+    assert "activations are not stated in the file of weights: sigmoid and tanh are used" in capsys.readouterr().err
     saved(torch.nn.LSTM(FEATURES, UNITS).state_dict(), tmp_path / "m.pt")
     assert call(["list", "layers", str(tmp_path / "m.pt")]) == 0
     assert "activations" not in capsys.readouterr().err

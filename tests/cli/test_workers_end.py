@@ -232,7 +232,8 @@ def check_killed_workers(tmp_path: Path, hands: str, count: int, kills: int) -> 
     assert run.returncode == 2  # of the damaged ones
     assert results.read_text() == expected
     judged = Counter(r.get("verdict", "error") for r in records(results))
-    assert err.splitlines()[0].endswith(f"{count} dumps: {', '.join(f'{judged[v]} {v}' for v in sorted(judged))}")
+    told = ", ".join(f"{judged[v]} {v}{'s' * (v == 'error' and judged[v] > 1)}" for v in sorted(judged))
+    assert err.splitlines()[0].endswith(f"{count} dumps: {told}")
 
 
 def _workers(psutil: Any, main: int) -> list[Any]:

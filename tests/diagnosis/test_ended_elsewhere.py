@@ -41,7 +41,7 @@ def test_the_lengths_of_the_run_are_told(lengths: str | np.ndarray, directions: 
     assert np.array_equal(names["lengths"], ENDS)
     assert "no known mistake" not in finding.message
     assert rnninspect.inspect(outputs, state, lengths=names["lengths"], **told).verdict == "clean"
-    with pytest.raises(UserError, match="the lengths, not the arrays"):
+    with pytest.raises(UserError, match="the lengths must be corrected"):
         rnninspect.fix(outputs, state, lengths=lengths, **told)
 
 

@@ -25,9 +25,9 @@ def test_the_order_of_the_inputs_is_told(kind: str, layers: int, two: bool, leng
     order = torch.tensor([1, 2, 0, *range(3, rows)])
     report = rnninspect.inspect(outputs, state, inputs=inputs[order], **more)
     assert [(f.rule, f.certainty) for f in report.findings] == [("rows-permuted", "proven")]
-    names = {"inputs": inputs[order].numpy()}
+    names = {"x": inputs[order].numpy()}
     exec(report.findings[0].fix, names)
-    assert (names["inputs"] == inputs.numpy()).all()
+    assert (names["x"] == inputs.numpy()).all()
     assert rnninspect.inspect(outputs, state, inputs=inputs, **more).verdict == "clean"
     twice = inputs[torch.tensor([0, 0, *range(2, rows)])]
     assert "rows-permuted" not in [f.rule for f in rnninspect.inspect(outputs, state, inputs=twice, **more).findings]

@@ -204,10 +204,10 @@ def test_padding_in_front_that_a_layer_reads_without_a_mask(kind: str, evidence:
     )
     if evidence != "nothing":
         assert report.findings[0].certainty == ("proven" if evidence == "weights" else "suspected")
-        names = {"np": np, "inputs": inputs.numpy(), "mask": mask}
+        names = {"np": np, "torch": torch, "x": inputs, "mask": torch.tensor(mask)}
         exec(report.findings[0].fix, names)
-        right = packed_run(layer, torch.tensor(names["inputs"]), LENGTHS, 13)
-        assert rnninspect.inspect(*right, lengths=LENGTHS, inputs=names["inputs"], weights=layer).verdict == "clean"
+        right = packed_run(layer, torch.as_tensor(names["x"]), LENGTHS, 13)
+        assert rnninspect.inspect(*right, lengths=LENGTHS, inputs=names["x"], weights=layer).verdict == "clean"
 
 
 @pytest.mark.parametrize("keeps", ["the carried state", "what the cell gave"])

@@ -127,9 +127,9 @@ def test_a_habit_of_padding_names_one_framework_where_it_is_known_whose_arrays_t
     evidence = replace(case.reading.evidence, conventions=beliefs)
     case = case.with_reading(replace(case.reading, evidence=evidence, trace=replace(case.trace, padding="repeat")))
     some = "; some frameworks do this, and which of them these arrays are from is undecided (keras or torch)"
-    assert _whose_habit(case, "repeat") == ("; keras does so" if decided else some)
+    assert _whose_habit(case, "repeat") == ("; keras does this" if decided else some)
     repeating = replace(case, layer=replace(case.layer, config=replace(case.config, padding="repeat")))
-    assert _whose_habit(repeating, "repeat") == "; keras does so"
+    assert _whose_habit(repeating, "repeat") == "; keras does this"
 
 
 @pytest.mark.parametrize("has_c", [False, True])

@@ -147,10 +147,10 @@ def test_a_padding_value_that_is_not_finite(padding: float) -> None:
             report = rnninspect.inspect(padded, state, lengths=LENGTHS, **more)
             assert report.verdict == "clean"
             assert {(f.rule, f.severity) for f in report.findings} == {("nonfinite-values", "note")}
-        names = {"outputs": padded.numpy().copy(), "lengths": np.array(LENGTHS), "np": np}
+        names = {"output": padded.clone(), "lengths": torch.tensor(LENGTHS), "np": np, "torch": torch}
         exec(report.findings[0].fix, names)
-        assert np.isfinite(names["outputs"]).all()
-        again = rnninspect.inspect(names["outputs"], state, lengths=LENGTHS)
+        assert np.isfinite(names["output"]).all()
+        again = rnninspect.inspect(names["output"], state, lengths=LENGTHS)
         assert (again.verdict, again.findings) == ("clean", [])
 
 

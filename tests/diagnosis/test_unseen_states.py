@@ -82,9 +82,9 @@ def test_states_in_the_place_of_others_that_the_run_ends_in(
     findings = [f for f in rnninspect.inspect(outputs, wrong, **told).findings if f.severity != "note"]
     assert {f.rule for f in findings} == {rule}
     if rule != "unexplained-state":
-        names: dict[str, Any] = {"states": h, "cells": None if c is None else c[order]}
+        names: dict[str, Any] = {"h_n": h, "c_n": None if c is None else c[order]}
         exec(findings[0].fix, names)
-        right = names["states"] if c is None else (h, names["cells"])
+        right = names["h_n"] if c is None else (h, names["c_n"])
         assert rnninspect.inspect(outputs, right, **told).verdict == "clean"
 
 
@@ -184,6 +184,6 @@ def test_the_fix_of_states_of_other_rows_is_for_the_axis_and_the_layers_that_are
     wrong = c.copy()
     wrong[moved] = wrong[moved][:, OTHER_ROWS]
     report = rnninspect.inspect(final_state=(h, wrong), convention="torch", rtol=1e-4, atol=1e-5, **options)
-    names = {"np": np, "c": wrong.copy()}
+    names = {"np": np, "torch": torch, "c_n": torch.from_numpy(wrong.copy())}
     exec(report.findings[0].fix, names)
-    assert np.array_equal(names["c"], c)
+    assert np.array_equal(names["c_n"], c)

@@ -60,6 +60,6 @@ def test_outputs_of_a_loop_that_were_viewed(how: str, weighed: bool, time_major:
     assert errors == ([] if how == "right" else first if weighed else [(gather, view)])
     fix = report.findings[0].fix if errors == [(view,)] else ""
     if fix:
-        names: dict[str, Any] = {"outputs": outputs.detach().numpy(), "T": 7, "B": 4}
+        names: dict[str, Any] = {"output": outputs.detach().numpy(), "T": 7, "B": 4}
         exec(fix, names)
-        assert rnninspect.inspect(names["outputs"], final, lengths="full", time_major=time_major).ok
+        assert rnninspect.inspect(names["output"], final, lengths="full", time_major=time_major).ok

@@ -138,5 +138,5 @@ def test_models_and_what_acts_are_refused(
 ) -> None:
     """An object that holds tensors is a model, whose own code names them; a name of Python's own library may act."""
     path = saved_beside(module, held, tmp_path / "x.pt", monkeypatch)
-    with pytest.raises(UnreadableError, match=r"it holds a Settings .*never run"):
+    with pytest.raises(UnreadableError, match=r"of the class \w+\.Settings.*never run"):
         read_arrays(path)

@@ -54,6 +54,7 @@ def pair_as_state(arrays: Mapping[str, Array], frameworks: Iterable[Convention] 
     """`state.0` and `state.1` for the two arrays of one shape that were kept as a tuple under a key of no known meaning
     (`hc.0`, `hc.1`), where another array is named as the outputs and none as a state; empty elsewhere.
 
+    >>> import numpy as np
     >>> pair_as_state({"output": np.zeros((2, 3, 4)), "hc.0": np.zeros((1, 2, 4)), "hc.1": np.zeros((1, 2, 4))})
     {'hc.0': 'state.0', 'hc.1': 'state.1'}
     """

@@ -26,7 +26,7 @@ GATHER = "h = outputs[np.arange(len(outputs)), lengths - 1]  # each row's last r
 RUN_AGAIN = "# then run the layer again: the last steps of these rows were never read"
 BEHIND = (
     "shifts = mask.sum(1) - mask.shape[1]  # the padding moved behind the data; then run again, with lengths\n"
-    "inputs = np.stack([np.roll(row, shift, axis=0) for row, shift in zip(inputs, shifts)])"
+    "inputs = np.stack([np.roll(row, shift, 0) for row, shift in zip(inputs, shifts)])"
 )
 LED_BY_ZEROS = (
     "{rows}: the outputs are zero before the last `length` steps and nowhere else: the padding lies before the data, "
@@ -43,7 +43,7 @@ class LeftPadded(Rule):
     )
     fix = (
         "shifts = lengths - outputs.shape[1]  # or pad on the right and run again\n"
-        "outputs = np.stack([np.roll(row, shift, axis=0) for row, shift in zip(outputs, shifts)])"
+        "outputs = np.stack([np.roll(row, shift, 0) for row, shift in zip(outputs, shifts)])"
     )
     fixed_in = "arrays"
     group = "Wrong step"
@@ -81,7 +81,7 @@ class LeftPadded(Rule):
         if time_axis(case) == 1 and names == ["outputs"]:
             return self.fix
         rows, axis = ("{0}.swapaxes(0, 1)", ", axis=1") if time_axis(case) == 0 else ("{0}", "")
-        turned = "{0} = np.stack([np.roll(row, shift, axis=0) for row, shift in zip(" + rows + ", shifts)]" + axis + ")"
+        turned = "{0} = np.stack([np.roll(row, shift, 0) for row, shift in zip(" + rows + ", shifts)]" + axis + ")"
         steps = f"inputs.shape[{time_axis(case)}]" if names == ["inputs"] else "T"
         lines = [f"shifts = lengths - {steps}", *(turned.format(name) for name in names)]
         return "\n".join([*lines, *([RUN_AGAIN] if "outputs" not in names else [])])
