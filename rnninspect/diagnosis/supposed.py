@@ -30,10 +30,10 @@ def with_proven_lengths(case: Case) -> Case:
     if ends is None or np.unique(ends).size < 2 or not ends.all():
         return case
     supposed = case.with_lengths(ends)
-    own = all((f.at_expected & ~f.uninformative).all() for f in supposed.facts)
-    if not (own or _of_other_rows(supposed)) or _listed_otherwise(case, ends):
+    in_place = all((f.at_expected & ~f.uninformative).all() for f in supposed.facts)
+    if not (in_place or _of_other_rows(supposed)) or _listed_otherwise(case, ends):
         return case
-    whose = "" if own else ", of another row each or of its own"
+    whose = "" if in_place else ", of another row each or of its own"
     sentence = (
         f"none were stated; the outputs end in zeros after {listed(ends.tolist())} steps, and every final "
         f"state equals the last step before them{whose}, so these are used"
